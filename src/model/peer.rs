@@ -1,0 +1,67 @@
+//! Another node: what we keep of it on disk, and what people see.
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{NodeId, PublicKey};
+use super::node::Role;
+use super::stats::RigState;
+use super::time::Timestamp;
+
+/// What is kept of a peer in node.db. The key is its identity; it never changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerRecord {
+    pub key: PublicKey,
+    /// The name that this node's owner uses for it; unique here.
+    pub name: String,
+    /// Where to dial it; `None` when it dials us.
+    pub address: Option<String>,
+    /// Unknown until its first hello.
+    pub role: Option<Role>,
+    /// Ed25519 key from its first hello; pinned from then on.
+    pub signing_key: Option<PublicKey>,
+    pub version: Option<String>,
+    pub added_at: Timestamp,
+    pub last_seen: Option<Timestamp>,
+    pub labels: BTreeMap<String, String>,
+    /// Set while we wait for the other side's approval: a random word that tells this asking from earlier ones.
+    pub asking: Option<String>,
+    /// The highest command sequence number accepted from it.
+    pub last_command: u64,
+}
+
+/// How a row of `GET /peers` stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerState {
+    /// They asked to pair and wait for our `peer approve`.
+    PairingRequest,
+    /// We asked to pair and wait for theirs.
+    AwaitingApproval,
+    /// A linked controller.
+    Connected,
+    #[serde(untagged)]
+    Rig(RigState),
+}
+
+/// A row of `GET /peers`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerView {
+    pub id: NodeId,
+    pub name: String,
+    pub public_key: PublicKey,
+    pub fingerprint: String,
+    pub address: Option<String>,
+    pub role: Option<Role>,
+    pub added_at: Timestamp,
+    pub last_seen: Option<Timestamp>,
+    pub ping_ms: Option<f64>,
+    pub score: Option<u8>,
+    pub connected: bool,
+    pub state: PeerState,
+    /// Why it is not linked, or what is wrong with it, as a sentence; null when all is well.
+    pub reason: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub version: Option<String>,
+}

@@ -1,0 +1,33 @@
+//! Text that a peer or a miner sent is hostile until it passed through here.
+
+/// Whether `c` could move a cursor, hide text or turn its direction: controls, bidirectional marks, zero-width marks.
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
+}
+
+/// `text` without unsafe characters, cut to `most` characters (with `…` where cut).
+#[must_use]
+pub fn clean(text: &str, most: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(most * 4));
+    for (i, c) in text.chars().filter(|c| !is_unsafe(*c)).enumerate() {
+        if i == most {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn escape_sequences_and_marks_are_removed() {
+        assert_eq!(clean("\u{1b}[2Jrig\u{202e}\u{200b}\n\0", 10), "[2Jrig");
+        assert_eq!(clean("abcdef", 3), "abc…");
+    }
+}
