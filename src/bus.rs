@@ -11,12 +11,12 @@ use crate::model::invite::{InviteCode, InviteRecord, InviteView};
 use crate::model::key::{NodeId, PublicKey};
 use crate::model::miner::{AvailableMiner, DesiredMiner};
 use crate::model::node::{NodeCard, NodeInfo, Role};
-use crate::model::peer::{PeerRecord, PeerView};
+use crate::model::peer::{JoinRecord, PeerRecord, PeerView};
 use crate::model::profile::{Profile, ProfileConfig};
 use crate::model::stats::{Host, MinerSample, MinerStats, NodeStats, Totals};
 use crate::model::time::Timestamp;
 use crate::smsg::envelope::Envelope;
-use crate::smsg::hello::{Answer, Hello};
+use crate::smsg::hello::Hello;
 use crate::smsg::messages::Body;
 
 /// Everything that reaches the registry.
@@ -32,8 +32,12 @@ pub enum Event {
         ticket: u64,
         result: Result<(), Fault>,
     },
-    /// SIGTERM or SIGINT: stop the miners, say bye, end.
-    Shutdown,
+    /// SIGTERM or SIGINT: say bye to the peers, stop the miners; `done` hears when none is left.
+    Shutdown {
+        done: Sender<()>,
+    },
+    /// The last event: the registry's loop returns.
+    End,
 }
 
 // ---- calls: what REST asks ------------------------------------------------------------------------------------
@@ -175,7 +179,9 @@ impl Request {
     #[must_use]
     pub fn patience(&self) -> Duration {
         match self {
-            Self::AddPeer { .. } | Self::Join { .. } => Duration::from_secs(15),
+            Self::AddPeer { .. } | Self::Join { .. } | Self::RemoteStop { .. } => {
+                Duration::from_secs(15)
+            }
             Self::RemoteStart { .. }
             | Self::RemoteRestart { .. }
             | Self::RemoteDeploy { .. }
@@ -230,6 +236,8 @@ pub enum Reply {
 pub struct LogPart {
     pub lines: Vec<String>,
     pub skipped: u64,
+    /// The miner was stopped; nothing more comes.
+    pub ended: bool,
 }
 
 // ---- links ----------------------------------------------------------------------------------------------------
@@ -249,7 +257,7 @@ pub enum LinkEvent {
         source: IpAddr,
         key: PublicKey,
         hello: Box<Hello>,
-        reply: Sender<Answer>,
+        reply: Sender<Verdict>,
     },
     /// Both sides know each other; the link's writer is running.
     Up(Box<LinkUp>),
@@ -268,6 +276,15 @@ pub enum LinkEvent {
         dial: DialId,
         outcome: DialOutcome,
     },
+}
+
+/// The registry's word on a caller.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is registered here; the link introduces this node to it.
+    Welcome,
+    /// See [`crate::smsg::hello::Answer::NotRegistered`].
+    NotRegistered { request: Option<NodeId>, reason: Option<String> },
 }
 
 #[derive(Debug)]
@@ -445,11 +462,12 @@ pub enum SpawnCommand {
         run: u64,
         profile: Box<Profile>,
     },
-    /// SIGTERM to the group, SIGKILL after `grace`.
+    /// SIGTERM to the group, SIGKILL after `grace`. `for_good`: it is not to start again, its log's followers may go.
     Stop {
         name: String,
         run: u64,
         grace: Duration,
+        for_good: bool,
     },
     /// Stop everything; `done` hears when nothing is left.
     StopAll {
@@ -482,6 +500,9 @@ pub enum StateOp {
         key: PublicKey,
         at: Timestamp,
     },
+    /// By the id of the invite's maker.
+    PutJoin(JoinRecord),
+    DeleteJoin(NodeId),
     PutInvite(InviteRecord),
     /// Counts one use; none left undoes the transaction.
     UseInvite {
@@ -526,6 +547,7 @@ pub struct AuditRow {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SavedState {
     pub peers: Vec<PeerRecord>,
+    pub joins: Vec<JoinRecord>,
     pub invites: Vec<InviteRecord>,
     pub profiles: Vec<Profile>,
     pub miners: Vec<DesiredMiner>,

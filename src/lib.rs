@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod http;
+pub mod httpc;
 pub mod identity;
 pub mod link;
 pub mod logs;

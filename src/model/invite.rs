@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::crockford;
-use super::key::PublicKey;
+use super::key::{NodeId, PublicKey};
 use super::time::Timestamp;
 
 /// First symbol of every code of this form.
@@ -11,7 +11,7 @@ const VERSION: u8 = 1;
 const PIN: usize = 16;
 
 /// What an invite code says: a secret, and whom to show it to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InviteCode {
     pub secret: [u8; 16],
     /// The first 128 bits of SHA-256 of the issuing node's X25519 key.
@@ -24,6 +24,14 @@ impl InviteCode {
         let mut pin = [0; PIN];
         pin.copy_from_slice(&issuer.digest()[..PIN]);
         Self { secret, pin }
+    }
+
+    /// The id of the node that made this invite.
+    #[must_use]
+    pub fn issuer(&self) -> NodeId {
+        let mut id = [0; 8];
+        id.copy_from_slice(&self.pin[..8]);
+        NodeId(id)
     }
 
     /// Whether `key` is the key of the node that made this invite. The secret must not be shown to any other.
@@ -70,6 +78,13 @@ impl std::str::FromStr for InviteCode {
     }
 }
 
+/// Without the secret: this ends up in logs.
+impl std::fmt::Debug for InviteCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InviteCode(of {})", self.issuer())
+    }
+}
+
 /// What is kept of an invite: never the secret, only its hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InviteRecord {
@@ -109,6 +124,8 @@ mod tests {
         assert_eq!(text.len(), 62);
         assert_eq!(text.to_lowercase().parse(), Ok(code));
         assert!(code.is_from(&issuer));
+        assert_eq!(code.issuer(), issuer.node_id());
+        assert!(!format!("{code:?}").contains("A5") && !format!("{code:?}").contains("165"));
         assert!(!code.is_from(&PublicKey([8; 32])));
     }
 

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::invite::InviteCode;
 use super::key::{NodeId, PublicKey};
 use super::node::Role;
 use super::stats::RigState;
@@ -30,6 +31,17 @@ pub struct PeerRecord {
     pub last_command: u64,
 }
 
+/// A node that is known by its invite alone and has never answered: it is tried until it does. Of its key only
+/// the digest's first half is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinRecord {
+    pub invite: InviteCode,
+    pub address: String,
+    /// What its owner wants to call it; else the name that it gives itself.
+    pub name: Option<String>,
+    pub added_at: Timestamp,
+}
+
 /// How a row of `GET /peers` stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,8 +62,9 @@ pub enum PeerState {
 pub struct PeerView {
     pub id: NodeId,
     pub name: String,
-    pub public_key: PublicKey,
-    pub fingerprint: String,
+    /// Null for a node that is known by an invite alone, until it answers.
+    pub public_key: Option<PublicKey>,
+    pub fingerprint: Option<String>,
     pub address: Option<String>,
     pub role: Option<Role>,
     pub added_at: Timestamp,

@@ -32,6 +32,28 @@ pub enum Body {
 }
 
 impl Body {
+    /// The names of all types, as they stand on the wire.
+    pub const TYPES: &'static [&'static str] = &[
+        "ping",
+        "pong",
+        "stats",
+        "get_stats",
+        "start_miner",
+        "stop_miner",
+        "restart_miner",
+        "miner_ack",
+        "get_logs",
+        "follow_logs",
+        "unfollow_logs",
+        "log_lines",
+        "deploy_profile",
+        "deploy_ack",
+        "list_profiles",
+        "profiles",
+        "error",
+        "bye",
+    ];
+
     /// Everything that changes the rig: signed, sequenced on disk, audited, and only from a controller.
     #[must_use]
     pub fn is_command(&self) -> bool {
@@ -42,6 +64,31 @@ impl Body {
                 | Self::RestartMiner(_)
                 | Self::DeployProfile(_)
         )
+    }
+
+    /// The message's name on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ping {} => "ping",
+            Self::Pong {} => "pong",
+            Self::Stats(_) => "stats",
+            Self::GetStats {} => "get_stats",
+            Self::StartMiner(_) => "start_miner",
+            Self::StopMiner(_) => "stop_miner",
+            Self::RestartMiner(_) => "restart_miner",
+            Self::MinerAck(_) => "miner_ack",
+            Self::GetLogs(_) => "get_logs",
+            Self::FollowLogs(_) => "follow_logs",
+            Self::UnfollowLogs { .. } => "unfollow_logs",
+            Self::LogLines(_) => "log_lines",
+            Self::DeployProfile(_) => "deploy_profile",
+            Self::DeployAck { .. } => "deploy_ack",
+            Self::ListProfiles {} => "list_profiles",
+            Self::Profiles { .. } => "profiles",
+            Self::Error(_) => "error",
+            Self::Bye { .. } => "bye",
+        }
     }
 
     /// Questions that only a controller may ask.
@@ -119,6 +166,9 @@ pub struct LogLines {
     /// Lines lost between the last part and this one, because the reader was slow.
     #[serde(default)]
     pub skipped: u64,
+    /// The followed miner was stopped; nothing more comes.
+    #[serde(default)]
+    pub ended: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<u64>,
 }

@@ -1,0 +1,58 @@
+//! The thread miner-stats-M: asks a miner's API until the run is over.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::adapter::{Adapter, Api};
+use crate::bus::{Event, MinerEvent};
+use crate::model::stats::REPORT_EVERY_S;
+
+/// A young miner is asked every second until it tells a hashrate, for so long.
+const YOUNG: Duration = Duration::from_secs(15);
+const YOUNG_EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(REPORT_EVERY_S);
+/// How long a reading waits for room in the registry's queue; then it is lost, and the next one is newer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub struct Poll {
+    pub name: String,
+    pub run: u64,
+    pub adapter: &'static dyn Adapter,
+    pub api: Api,
+    pub events: Sender<Event>,
+    /// Closed when the run is over.
+    pub over: Receiver<()>,
+}
+
+impl Poll {
+    pub fn run(self) {
+        let born = Instant::now();
+        let mut young = true;
+        loop {
+            let every = if young { YOUNG_EVERY } else { EVERY };
+            match self.over.recv_timeout(every) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let event = self.ask();
+            if let MinerEvent::Sample { sample, .. } = &event {
+                young &= sample.hashrate.now.is_none();
+            }
+            young &= born.elapsed() < YOUNG;
+            let _ = self.events.send_timeout(Event::Miner(event), PATIENCE);
+        }
+    }
+
+    fn ask(&self) -> MinerEvent {
+        let (name, run) = (self.name.clone(), self.run);
+        // A fault in reading one answer must not end all reading of this miner.
+        let answer = catch_unwind(AssertUnwindSafe(|| self.adapter.poll(&self.api)));
+        match answer.unwrap_or_else(|_| {
+            Err("reading the miner's answer failed inside miner-cli".to_owned())
+        }) {
+            Ok(sample) => MinerEvent::Sample { name, run, sample: Box::new(sample) },
+            Err(reason) => MinerEvent::NoSample { name, run, reason },
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a peer reports is bounded and cleaned before it is kept: it will be shown to people.
+use super::obey::MOST_LINES;
+use crate::model::fault::Fault;
+use crate::model::name::is_slug;
+use crate::model::stats::{Hashrate, MinerStats, NodeStats};
+use crate::model::text::clean;
+
+/// The most miners of a rig and devices of a miner that are kept.
+const MINERS: usize = 64;
+const DEVICES: usize = 64;
+/// Characters of a reason, and of a shorter text: algorithm, pool, version, device name.
+const SENTENCE: usize = 300;
+const WORD: usize = 120;
+
+pub fn report(mut stats: NodeStats) -> NodeStats {
+    stats.node_name = clean(&stats.node_name, crate::model::name::LONGEST);
+    word(&mut stats.version);
+    number(&mut stats.load);
+    temperature(&mut stats.temperature);
+    stats.miners.retain(|m| is_slug(&m.name));
+    stats.miners.truncate(MINERS);
+    stats.miners.iter_mut().for_each(miner);
+    stats
+}
+
+pub fn fault(fault: &Fault) -> Fault {
+    Fault {
+        message: clean(&fault.message, SENTENCE * 2),
+        code: fault.code,
+        hint: fault.hint.as_ref().map(|h| clean(h, SENTENCE)),
+    }
+}
+
+/// A line of a miner's output on its way to people: one line, of bounded length. Escape sequences are the business of
+/// whoever shows it.
+pub fn lines(lines: &mut Vec<String>) {
+    lines.truncate(MOST_LINES);
+    for line in lines {
+        if line.len() > crate::logs::LINE_BYTES {
+            *line = line.chars().take(crate::logs::LINE_BYTES / 4).collect();
+        }
+    }
+}
+
+fn miner(m: &mut MinerStats) {
+    m.miner_type = clean(&m.miner_type, WORD);
+    if let Some(reason) = &mut m.reason {
+        *reason = clean(reason, SENTENCE);
+    }
+    for text in [&mut m.profile_id, &mut m.algorithm, &mut m.pool.url, &mut m.version] {
+        word(text);
+    }
+    let Hashrate { now, minute, quarter, highest } = &mut m.hashrate;
+    for value in
+        [now, minute, quarter, highest, &mut m.difficulty, &mut m.power, &mut m.pool.ping_ms]
+    {
+        number(value);
+    }
+    m.devices.truncate(DEVICES);
+    for device in &mut m.devices {
+        word(&mut device.name);
+        temperature(&mut device.temperature);
+        for value in [&mut device.hashrate, &mut device.fan, &mut device.power] {
+            number(value);
+        }
+    }
+}
+
+fn word(text: &mut Option<String>) {
+    if let Some(text) = text {
+        *text = clean(text, WORD);
+    }
+}
+
+/// A figure that cannot be is no figure.
+fn number(value: &mut Option<f64>) {
+    *value = value.filter(|v| v.is_finite() && *v >= 0.0);
+}
+
+fn temperature(value: &mut Option<f64>) {
+    *value = value.filter(|v| (-60.0..=200.0).contains(v));
+}

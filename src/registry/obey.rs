@@ -1,0 +1,303 @@
+//! What a peer says to us: questions, and commands from a controller. Everything refused is answered with the
+//! reason, logged and written to the audit table.
+use std::time::Duration;
+
+use super::events::About;
+use super::{Cx, Out, Registry};
+use crate::bus::{AuditRow, LinkId, Outbound, SignedBytes, StateOp};
+use crate::model::event::{EventKind, Severity};
+use crate::model::fault::{Code, Fault};
+use crate::model::key::PublicKey;
+use crate::model::node::Role;
+use crate::model::profile_rules;
+use crate::model::time::Timestamp;
+use crate::smsg::envelope::Envelope;
+use crate::smsg::messages::{
+    Body, FollowLogs, GetLogs, LogLines, MinerAck, MinerCommand, StartMiner,
+};
+
+/// The most lines one request may ask for.
+pub const MOST_LINES: usize = 10_000;
+/// One refused command a second of one peer goes to the audit table; a peer gone mad shall not fill the disk.
+const NOTE_REFUSALS: Duration = Duration::from_secs(1);
+
+/// Who asked, and where the answer goes.
+#[derive(Clone)]
+pub struct Asker {
+    pub key: PublicKey,
+    pub link: LinkId,
+    pub id: String,
+}
+
+impl Registry {
+    pub(super) fn message(
+        &mut self,
+        link: LinkId,
+        envelope: Envelope,
+        raw: SignedBytes,
+        cx: &mut Cx,
+    ) {
+        let Some(key) = self.links.get(&link).copied() else { return };
+        self.seen(&key, cx.now);
+        if let Some(id) = envelope.reply_to.clone() {
+            return self.answered(&key, &id, envelope, cx);
+        }
+        let asker = Asker { key, link, id: envelope.id.clone() };
+        match envelope.body {
+            Body::Ping {} => self.answer(&asker, Body::Pong {}, cx),
+            Body::Stats(stats) => self.take_report(&key, *stats, cx),
+            Body::LogLines(part) => self.followed_lines(link, part, cx),
+            ref body if body.is_query() || body.is_command() => {
+                if let Err(fault) = self.may_command(&key) {
+                    return self.refuse(&asker, &envelope, raw, fault, cx);
+                }
+                if envelope.body.is_command() {
+                    return self.command(asker, envelope, raw, cx);
+                }
+                self.query(&asker, envelope.body, cx);
+            }
+            // Answers to nothing, and `bye`, which the link itself understands.
+            _ => {}
+        }
+    }
+
+    pub(super) fn answer(&mut self, asker: &Asker, body: Body, cx: &mut Cx) {
+        let id = self.random.word();
+        cx.send(asker.link, id, Some(asker.id.clone()), body);
+    }
+
+    fn may_command(&self, key: &PublicKey) -> Result<(), Fault> {
+        let me = self.setup.me.role;
+        if !me.obeys() {
+            return Err(Fault::new(
+                Code::NotAllowed,
+                format!("{} is a {me}: it obeys no commands", self.setup.me.name),
+            ));
+        }
+        match self.peer(key)?.record.role {
+            Some(role) if role.commands() => Ok(()),
+            role => {
+                let role = role.map_or("unknown", Role::text);
+                Err(Fault::new(
+                    Code::NotAllowed,
+                    format!("the sender's role is {role}: only controllers may command"),
+                ))
+            }
+        }
+    }
+
+    /// A command runs only when its sequence number is on disk, so that no recording of it works ever again.
+    fn command(&mut self, asker: Asker, envelope: Envelope, raw: SignedBytes, cx: &mut Cx) {
+        let last = self.peers.get(&asker.key).map_or(u64::MAX, |p| p.record.last_command);
+        if envelope.seq <= last {
+            let fault = Fault::new(
+                Code::NotAllowed,
+                "this command was sent before: its sequence number is not new",
+            );
+            return self.refuse(&asker, &envelope, raw, fault, cx);
+        }
+        if let Err(fault) = in_time(&envelope, cx.now.wall) {
+            return self.refuse(&asker, &envelope, raw, fault, cx);
+        }
+        if let Some(peer) = self.peers.get_mut(&asker.key) {
+            peer.record.last_command = envelope.seq;
+        }
+        let row = self.audit_row(&asker.key, &envelope.body, "accepted", raw, cx);
+        let ops =
+            vec![StateOp::LastCommand { key: asker.key, seq: envelope.seq }, StateOp::Audit(row)];
+        self.save(ops, cx, move |registry, result, cx| {
+            // The disk may have been slow: the deadline is judged again.
+            match result.and_then(|()| in_time(&envelope, cx.now.wall)) {
+                Ok(()) => registry.carry_out(asker, envelope.body, cx),
+                Err(fault) => registry.answer(&asker, Body::Error(fault), cx),
+            }
+        });
+    }
+
+    fn carry_out(&mut self, asker: Asker, body: Body, cx: &mut Cx) {
+        match body {
+            Body::StartMiner(start) => self.obey_start(asker, *start, cx),
+            Body::StopMiner(command) => self.obey_stop(asker, &command, cx),
+            Body::RestartMiner(command) => self.obey_restart(asker, &command, cx),
+            Body::DeployProfile(deploy) => {
+                let id = deploy.profile.id.clone();
+                self.keep_profile(deploy.profile, cx, move |registry, result, cx| {
+                    let body =
+                        result.map_or_else(Body::Error, |()| Body::DeployAck { profile: id });
+                    registry.answer(&asker, body, cx);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn obey_start(&mut self, asker: Asker, start: StartMiner, cx: &mut Cx) {
+        let deployed = start.profile.is_some();
+        let found = match start.profile {
+            Some(profile) => Ok(profile),
+            None => self.find_profile(&start.profile_id).cloned(),
+        };
+        let profile = match found {
+            Ok(profile) => profile,
+            Err(fault) => return self.answer(&asker, Body::Error(fault), cx),
+        };
+        let overridden = profile_rules::with_overrides(
+            &profile,
+            start.miner_type.as_deref(),
+            start.config.as_ref(),
+        );
+        let keep = deployed.then_some(profile);
+        self.start_miner(overridden, keep, cx, move |registry, result, cx| {
+            let body = match result {
+                Ok(name) => Body::MinerAck(MinerAck {
+                    status: "miner started".to_owned(),
+                    miners: vec![name],
+                }),
+                // Over there it is the rig that failed.
+                Err(fault) if fault.code == Code::StartFailed => {
+                    Body::Error(Fault { code: Code::RigFailed, ..fault })
+                }
+                Err(fault) => Body::Error(fault),
+            };
+            registry.answer(&asker, body, cx);
+        });
+    }
+
+    fn obey_stop(&mut self, asker: Asker, command: &MinerCommand, cx: &mut Cx) {
+        self.stop_miners(command.miner.as_deref(), cx, move |registry, result, cx| {
+            registry.answer(&asker, ack(result), cx);
+        });
+    }
+
+    fn obey_restart(&mut self, asker: Asker, command: &MinerCommand, cx: &mut Cx) {
+        self.restart_miners(command.miner.as_deref(), cx, move |registry, result, cx| {
+            registry.answer(&asker, ack(result), cx);
+        });
+    }
+
+    fn query(&mut self, asker: &Asker, body: Body, cx: &mut Cx) {
+        match body {
+            Body::GetStats {} => {
+                let stats = self.own_stats(cx.now);
+                self.answer(asker, Body::Stats(Box::new(stats)), cx);
+            }
+            Body::GetLogs(logs) => self.send_logs(asker, logs, cx),
+            Body::FollowLogs(follow) => self.begin_follow(asker, follow, cx),
+            Body::UnfollowLogs { follow } => {
+                cx.out.push(Out::Send { link: asker.link, message: Outbound::Unfollow { follow } });
+            }
+            Body::ListProfiles {} => {
+                let profiles = self.profile_views();
+                self.answer(asker, Body::Profiles { profiles }, cx);
+            }
+            _ => {}
+        }
+    }
+
+    fn send_logs(&mut self, asker: &Asker, logs: GetLogs, cx: &mut Cx) {
+        if let Err(fault) = self.find_miner(&logs.miner) {
+            return self.answer(asker, Body::Error(fault), cx);
+        }
+        let message = Outbound::Tail {
+            reply_to: asker.id.clone(),
+            miner: logs.miner,
+            lines: logs.lines.clamp(1, MOST_LINES),
+            previous: logs.previous,
+        };
+        cx.out.push(Out::Send { link: asker.link, message });
+    }
+
+    fn begin_follow(&mut self, asker: &Asker, follow: FollowLogs, cx: &mut Cx) {
+        if let Err(fault) = self.find_miner(&follow.miner) {
+            return self.answer(asker, Body::Error(fault), cx);
+        }
+        // An empty part says that the miner is there; the lines come from the link's writer.
+        self.answer(
+            asker,
+            Body::LogLines(LogLines { follow: Some(follow.follow), ..LogLines::default() }),
+            cx,
+        );
+        let FollowLogs { follow, miner, lines, credit } = follow;
+        let message = Outbound::Follow {
+            follow,
+            miner,
+            lines: lines.min(MOST_LINES),
+            credit: credit.min(MOST_LINES),
+        };
+        cx.out.push(Out::Send { link: asker.link, message });
+    }
+
+    fn refuse(
+        &mut self,
+        asker: &Asker,
+        envelope: &Envelope,
+        raw: SignedBytes,
+        fault: Fault,
+        cx: &mut Cx,
+    ) {
+        let row = self.audit_row(&asker.key, &envelope.body, &fault.message, raw, cx);
+        if let Some(peer) = self.peers.get_mut(&asker.key)
+            && peer.refusal_noted.is_none_or(|at| cx.now.mono.since(at) >= NOTE_REFUSALS)
+        {
+            peer.refusal_noted = Some(cx.now.mono);
+            let kind = match fault.code {
+                Code::Policy => EventKind::PolicyRefused,
+                _ => EventKind::CommandRefused,
+            };
+            let about = About { peer: Some(&row.who), miner: None };
+            let text = format!("refused {} of {}: {}", row.what, row.who, row.result);
+            self.raise(kind, Severity::Warning, about, text, cx);
+            Self::save_later(vec![StateOp::Audit(row)], cx);
+        }
+        self.answer(asker, Body::Error(fault), cx);
+    }
+
+    fn audit_row(
+        &self,
+        key: &PublicKey,
+        body: &Body,
+        result: &str,
+        raw: SignedBytes,
+        cx: &Cx,
+    ) -> AuditRow {
+        let who = self
+            .peers
+            .get(key)
+            .map_or_else(|| key.node_id().to_string(), |p| p.record.name.clone());
+        let what = body.name().to_owned();
+        AuditRow {
+            at: cx.now.wall,
+            who,
+            key: Some(*key),
+            what,
+            result: result.to_owned(),
+            envelope: Some(raw.0),
+        }
+    }
+}
+
+/// A command that is read after its deadline is not carried out: its sender was told that it timed out.
+fn in_time(envelope: &Envelope, now: Timestamp) -> Result<(), Fault> {
+    let deadline = match &envelope.body {
+        Body::StartMiner(start) => start.deadline,
+        Body::StopMiner(command) | Body::RestartMiner(command) => command.deadline,
+        Body::DeployProfile(deploy) => deploy.deadline,
+        _ => return Ok(()),
+    };
+    if now <= deadline {
+        return Ok(());
+    }
+    let late = now.since_ms(deadline);
+    Err(Fault::new(
+        Code::Expired,
+        format!("the command came {late} ms after its deadline and was not carried out"),
+    )
+    .hint("send it again"))
+}
+
+fn ack(result: Result<(String, Vec<String>), Fault>) -> Body {
+    match result {
+        Ok((status, miners)) => Body::MinerAck(MinerAck { status, miners }),
+        Err(fault) => Body::Error(fault),
+    }
+}

@@ -1,0 +1,117 @@
+//! What the registry says, and the time and randomness that it is given.
+use crossbeam_channel::Sender;
+use sha2::{Digest, Sha256};
+
+use crate::bus::{
+    DialRequest, LinkId, LogPart, Outbound, Reply, SpawnCommand, StoreCommand, Verdict,
+};
+use crate::model::fault::Fault;
+use crate::model::time::Now;
+use crate::smsg::messages::Body;
+use crate::sys::log::Level;
+
+/// One thing to do, in order. `run` carries it out without ever blocking.
+#[derive(Debug)]
+pub enum Out {
+    Send {
+        link: LinkId,
+        message: Outbound,
+    },
+    /// End the connection now, whatever its outbox holds.
+    Cut {
+        link: LinkId,
+    },
+    Dial(DialRequest),
+    Spawn(SpawnCommand),
+    Store(StoreCommand),
+    Reply {
+        to: Sender<Result<Reply, Fault>>,
+        reply: Result<Reply, Fault>,
+    },
+    Verdict {
+        to: Sender<Verdict>,
+        verdict: Verdict,
+    },
+    /// Lines for a follower; the registry hears through [`super::Registry::part_lost`] when there was no room.
+    Part {
+        follow: u64,
+        to: Sender<LogPart>,
+        part: LogPart,
+    },
+    /// The rings of a miner that is forgotten.
+    ForgetLog {
+        miner: String,
+    },
+    Log(Level, String),
+    End,
+}
+
+/// The time, and what came of it so far.
+pub struct Cx {
+    pub now: Now,
+    pub out: Vec<Out>,
+}
+
+impl Cx {
+    #[must_use]
+    pub fn new(now: Now) -> Self {
+        Self { now, out: Vec::new() }
+    }
+
+    pub fn info(&mut self, text: String) {
+        self.out.push(Out::Log(Level::Info, text));
+    }
+
+    pub fn warn(&mut self, text: String) {
+        self.out.push(Out::Log(Level::Warn, text));
+    }
+
+    pub fn reply(&mut self, to: Sender<Result<Reply, Fault>>, reply: Result<Reply, Fault>) {
+        self.out.push(Out::Reply { to, reply });
+    }
+
+    pub fn send(&mut self, link: LinkId, id: String, reply_to: Option<String>, body: Body) {
+        let message = Outbound::Message { id, reply_to, body: Box::new(body) };
+        self.out.push(Out::Send { link, message });
+    }
+
+    pub fn close(&mut self, link: LinkId, reason: &str) {
+        let message = Outbound::Close { reason: reason.to_owned() };
+        self.out.push(Out::Send { link, message });
+    }
+}
+
+/// Random numbers out of a seed: SHA-256 of the seed and a counter. The seed is the operating system's in the
+/// daemon and fixed in tests.
+pub struct Random {
+    seed: [u8; 32],
+    count: u64,
+}
+
+impl Random {
+    #[must_use]
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self { seed, count: 0 }
+    }
+
+    pub fn bytes16(&mut self) -> [u8; 16] {
+        self.count += 1;
+        let digest =
+            Sha256::new().chain_update(self.seed).chain_update(self.count.to_le_bytes()).finalize();
+        let mut out = [0; 16];
+        out.copy_from_slice(&digest[..16]);
+        out
+    }
+
+    /// 32 lower-case hex digits.
+    pub fn word(&mut self) -> String {
+        data_encoding::HEXLOWER.encode(&self.bytes16())
+    }
+
+    /// Between 0 and 1.
+    pub fn fraction(&mut self) -> f64 {
+        let mut four = [0; 4];
+        four.copy_from_slice(&self.bytes16()[..4]);
+        f64::from(u32::from_le_bytes(four)) / f64::from(u32::MAX)
+    }
+}

@@ -1,0 +1,311 @@
+//! The table of peers: finding one by what a person typed, its row for people, adding and removing.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::dialling::Dialling;
+use super::uptime::Uptime;
+use super::{Cx, Registry, later};
+use crate::bus::{LinkId, Reply, StateOp};
+use crate::model::fault::{Code, Fault};
+use crate::model::key::{NodeId, PublicKey};
+use crate::model::name;
+use crate::model::node::Role;
+use crate::model::peer::{PeerRecord, PeerState, PeerView};
+use crate::model::stats::{NodeStats, RigState};
+use crate::model::time::{Mono, Now, Timestamp};
+
+/// A registered peer, or one that we asked and that has not approved us yet.
+pub struct Peer {
+    pub record: PeerRecord,
+    pub link: Option<Link>,
+    /// Its last report and when that came.
+    pub report: Option<(Arc<NodeStats>, Now)>,
+    /// Why it is not linked.
+    pub reason: Option<String>,
+    /// When we last lost it, or began to look for it.
+    pub lost_at: Timestamp,
+    pub dialling: Dialling,
+    pub uptime: Uptime,
+    pub watched_since: Mono,
+    /// Its clock minus ours, in milliseconds.
+    pub clock_ahead: i64,
+    /// Requests of ours that it has not answered.
+    pub outstanding: usize,
+    /// When a refused command of it was last written to the audit log.
+    pub refusal_noted: Option<Mono>,
+}
+
+/// A peer's present link.
+pub struct Link {
+    pub id: LinkId,
+    pub since: Mono,
+    /// Dialled by us?
+    pub ours: bool,
+    pub remote: String,
+}
+
+impl Peer {
+    pub fn new(record: PeerRecord, now: Now) -> Self {
+        Self {
+            record,
+            link: None,
+            report: None,
+            reason: None,
+            lost_at: now.wall,
+            dialling: Dialling::default(),
+            uptime: Uptime::default(),
+            watched_since: now.mono,
+            clock_ahead: 0,
+            outstanding: 0,
+            refusal_noted: None,
+        }
+    }
+
+    /// Is it a rig: does it run miners for those it is registered with?
+    pub fn is_rig(&self) -> bool {
+        self.record.asking.is_none() && self.record.role.is_none_or(Role::obeys)
+    }
+
+    /// Linked, and for a rig: heard of within three reports.
+    pub fn reachable(&self, now: Now) -> bool {
+        let fresh =
+            |(_, at): &(Arc<NodeStats>, Now)| now.mono.since(at.mono) < super::report::SILENT_AFTER;
+        self.link.is_some()
+            && (!self.record.role.is_some_and(Role::obeys)
+                || self.report.as_ref().is_some_and(fresh))
+    }
+
+    pub fn state(&self, now: Now) -> PeerState {
+        if self.record.asking.is_some() {
+            return PeerState::AwaitingApproval;
+        }
+        match (self.reachable(now), &self.report) {
+            (false, _) => PeerState::Rig(RigState::Unreachable),
+            (true, Some((report, _))) if self.is_rig() => PeerState::Rig(report.state),
+            (true, _) => PeerState::Connected,
+        }
+    }
+
+    /// Since when it is unreachable; `None` while it is reachable.
+    pub fn unreachable_since(&self, now: Now) -> Option<Timestamp> {
+        if self.reachable(now) {
+            return None;
+        }
+        // A frozen rig's link may still stand: it has been unreachable since it fell silent.
+        Some(if self.link.is_some() {
+            self.report.as_ref().map_or(self.lost_at, |(_, at)| at.wall)
+        } else {
+            self.lost_at
+        })
+    }
+
+    pub fn view(&self, now: Now) -> PeerView {
+        let record = &self.record;
+        let remote = self.link.as_ref().map(|l| l.remote.clone());
+        let silent = self.link.is_some() && !self.reachable(now);
+        PeerView {
+            id: record.key.node_id(),
+            name: record.name.clone(),
+            public_key: Some(record.key),
+            fingerprint: Some(record.key.fingerprint()),
+            address: record.address.clone().or(remote),
+            role: record.role,
+            added_at: record.added_at,
+            last_seen: record.last_seen,
+            ping_ms: self.link.as_ref().and(self.uptime.ping_ms),
+            score: self.uptime.score(self.watched_since, now.mono),
+            connected: self.link.is_some(),
+            state: self.state(now),
+            reason: if silent {
+                Some("it is linked but has stopped reporting".to_owned())
+            } else {
+                self.reason.clone()
+            },
+            labels: record.labels.clone(),
+            version: record.version.clone(),
+        }
+    }
+}
+
+impl Registry {
+    pub(super) fn restore_peers(&mut self, records: Vec<PeerRecord>, cx: &mut Cx) {
+        let count = records.len();
+        for record in records {
+            let key = record.key;
+            let mut peer = Peer::new(record, cx.now);
+            peer.lost_at = peer.record.last_seen.unwrap_or(peer.record.added_at);
+            self.peers.insert(key, peer);
+            self.dial_at_start(&key, count, cx);
+        }
+    }
+
+    /// The peer that `text` names: an exact id or name, else a unique prefix of an id of at least 4 characters.
+    pub(super) fn find_peer(&self, text: &str) -> Result<PublicKey, Fault> {
+        let rows = self
+            .peers
+            .values()
+            .map(|p| (p.record.key, p.record.key.node_id(), p.record.name.as_str()));
+        if let Some(key) = pick(rows, text)? {
+            return Ok(key);
+        }
+        Err(match self.find_join(text)? {
+            Some(_) => Fault::new(
+                Code::PeerUnreachable,
+                format!("{text} has not been reached yet: it is tried on"),
+            ),
+            None => Fault::new(Code::PeerNotFound, format!("no peer is called {text:?}"))
+                .hint("`miner-cli peer list` shows them all"),
+        })
+    }
+
+    pub(super) fn peer(&self, key: &PublicKey) -> Result<&Peer, Fault> {
+        self.peers
+            .get(key)
+            .ok_or_else(|| Fault::new(Code::PeerNotFound, "that peer was removed meanwhile"))
+    }
+
+    pub(super) fn peer_views(&self, now: Now) -> Vec<PeerView> {
+        let mut rows: Vec<_> = self.peers.values().map(|p| p.view(now)).collect();
+        rows.extend(self.asked.iter().map(super::pairing::Asked::view));
+        rows.extend(self.joins.values().map(super::joins::Join::view));
+        rows.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        rows
+    }
+
+    pub(super) fn peer_view(&self, text: &str, now: Now) -> Result<PeerView, Fault> {
+        if let Some(join) = self.find_join(text)?.and_then(|id| self.joins.get(&id)) {
+            return Ok(join.view());
+        }
+        match self.find_peer(text) {
+            Ok(key) => Ok(self.peer(&key)?.view(now)),
+            Err(fault) => self.find_asked(text).map(|i| self.asked[i].view()).map_err(|_| fault),
+        }
+    }
+
+    /// Whether a further peer may have this name and this key.
+    pub(super) fn check_new_peer(
+        &self,
+        name: Option<&str>,
+        key: Option<&PublicKey>,
+    ) -> Result<(), Fault> {
+        if let Some(name) = name {
+            name::check(name).map_err(|e| Fault::new(Code::Invalid, format!("name: {e}")))?;
+            if self.name_is_taken(name) {
+                return Err(Fault::new(
+                    Code::Exists,
+                    format!("a peer named {name:?} is already there"),
+                )
+                .hint("choose another --name, or remove that peer first"));
+            }
+        }
+        let Some(key) = key else { return Ok(()) };
+        if *key == self.setup.me.public_key {
+            return Err(Fault::new(Code::Invalid, "that is the key of this node itself"));
+        }
+        match self.peers.get(key) {
+            Some(peer) => Err(Fault::new(
+                Code::Exists,
+                format!("the node with that key is already here as {:?}", peer.record.name),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn name_is_taken(&self, name: &str) -> bool {
+        self.peers.values().any(|p| p.record.name == name)
+            || self.joins.values().any(|j| j.record.name.as_deref() == Some(name))
+    }
+
+    /// `wanted`, or the same with a number where another peer has that name.
+    pub(super) fn free_name(&self, wanted: &str, id: NodeId) -> String {
+        let wanted = if name::check(wanted).is_ok() { wanted.to_owned() } else { id.to_string() };
+        let numbered = (2..).map(|n| {
+            let short: String = wanted.chars().take(name::LONGEST - 8).collect();
+            format!("{short}-{n}")
+        });
+        std::iter::once(wanted.clone())
+            .chain(numbered)
+            .find(|n| !self.name_is_taken(n))
+            .unwrap_or(wanted)
+    }
+
+    pub(super) fn remove_peer(&mut self, text: &str, to: super::calls::ReplyTo, cx: &mut Cx) {
+        if let Ok(Some(id)) = self.find_join(text) {
+            return self.remove_join(id, to, cx);
+        }
+        let key = match self.find_peer(text) {
+            Ok(key) => key,
+            Err(fault) => return cx.reply(to, Err(fault)),
+        };
+        self.save(vec![StateOp::DeletePeer(key)], cx, move |registry, result, cx| {
+            if let Err(fault) = result {
+                return cx.reply(to, Err(fault));
+            }
+            if let Some(peer) = registry.peers.remove(&key) {
+                if let Some(link) = &peer.link {
+                    cx.close(link.id, "this node removed the peer");
+                    registry.lose_link(link.id, &format!("{} was removed", peer.record.name), cx);
+                }
+                cx.info(format!("removed peer {} ({})", peer.record.name, key.node_id()));
+            }
+            cx.reply(to, Ok(Reply::Done));
+        });
+    }
+
+    /// Notes that something was heard of a peer.
+    pub(super) fn seen(&mut self, key: &PublicKey, now: Now) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.record.last_seen = later(peer.record.last_seen, Some(now.wall));
+        }
+    }
+
+    /// A record for a peer that is about to be registered.
+    pub(super) fn new_record(
+        &self,
+        key: PublicKey,
+        name: String,
+        address: Option<String>,
+        cx: &Cx,
+    ) -> PeerRecord {
+        PeerRecord {
+            key,
+            name,
+            address,
+            role: None,
+            signing_key: None,
+            version: None,
+            added_at: cx.now.wall,
+            last_seen: None,
+            labels: BTreeMap::new(),
+            asking: None,
+            last_command: 0,
+        }
+    }
+}
+
+/// Finds the row that `text` names. Exact matches win over prefixes; two candidates are an error that lists them.
+pub(super) fn pick<'a, T>(
+    rows: impl Iterator<Item = (T, NodeId, &'a str)>,
+    text: &str,
+) -> Result<Option<T>, Fault> {
+    let mut exact = Vec::new();
+    let mut prefixed = Vec::new();
+    for (row, id, name) in rows {
+        let id = id.to_string();
+        if id == text || name == text {
+            exact.push((row, id, name));
+        } else if text.len() >= 4 && id.starts_with(text) {
+            prefixed.push((row, id, name));
+        }
+    }
+    let mut found = if exact.is_empty() { prefixed } else { exact };
+    if found.len() > 1 {
+        let names: Vec<_> = found.iter().map(|(_, id, name)| format!("{name} ({id})")).collect();
+        return Err(Fault::new(
+            Code::Ambiguous,
+            format!("{text:?} fits {}: {}", names.len(), names.join(", ")),
+        )
+        .hint("use the whole id"));
+    }
+    Ok(found.pop().map(|(row, ..)| row))
+}

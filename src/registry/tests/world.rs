@@ -1,0 +1,477 @@
+//! Several registries with everything around them played: links deliver at once unless a node is frozen or cut off,
+//! disks obey unless they are full, miners start and hash as told.
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use crate::bus::{
+    Call, Cut, DialOutcome, DialRequest, Event, Expect, LinkEvent, LinkHandle, LinkId, LinkUp,
+    MinerEvent, Outbound, Reply, Request, SavedState, SignedBytes, SpawnCommand, StateOp, Verdict,
+    reply_channel, wire_channel,
+};
+use crate::model::fault::{Code, Fault};
+use crate::model::key::PublicKey;
+use crate::model::node::{NodeCard, Role};
+use crate::model::peer::PeerView;
+use crate::model::profile::Profile;
+use crate::model::stats::{Hashrate, Host, MinerSample, Pool};
+use crate::model::time::{Mono, Now, Timestamp};
+use crate::registry::{Out, Registry, Setup};
+use crate::smsg::envelope::Envelope;
+use crate::smsg::hello::Hello;
+use crate::smsg::messages::Body;
+
+pub struct Node {
+    pub registry: Registry,
+    pub card: NodeCard,
+    pub disk_full: bool,
+    /// Nothing it says arrives and nothing reaches it; its links stand.
+    pub frozen: bool,
+    /// Nobody can connect to it.
+    pub cut_off: bool,
+    /// What it does when told to start a miner.
+    pub miners: MinerPlay,
+    pub written: Vec<StateOp>,
+    pub spawned: Vec<SpawnCommand>,
+    pub dialled: Vec<(Mono, DialRequest)>,
+    seq: u64,
+    /// Link, other node, the link's number there.
+    links: BTreeMap<LinkId, (usize, LinkId)>,
+    /// Its clock against the world's, in milliseconds.
+    pub clock_ahead: i64,
+    /// Sends with another sequence number than the next, as a replayed recording would.
+    pub replay_seq: Option<u64>,
+}
+
+#[derive(Clone)]
+pub enum MinerPlay {
+    Hash(f64),
+    /// The process lives, its API is silent.
+    Mute,
+    Exit {
+        permanent: bool,
+    },
+    /// SIGTERM does nothing for now.
+    Stubborn,
+}
+
+pub struct World {
+    pub nodes: Vec<Node>,
+    pub now: Now,
+    queue: VecDeque<(usize, Event)>,
+    links: u64,
+}
+
+/// Where a node answers, by its place in the world.
+pub fn address(node: usize) -> String {
+    format!("10.0.0.{node}:9091")
+}
+
+impl World {
+    pub fn new(roles: &[Role]) -> Self {
+        let now = Now { mono: Mono(1_000_000), wall: Timestamp(1_700_000_000_000) };
+        let mut world = Self { nodes: Vec::new(), now, queue: VecDeque::new(), links: 0 };
+        for role in roles {
+            world.add(*role, SavedState::default());
+        }
+        world
+    }
+
+    pub fn add(&mut self, role: Role, saved: SavedState) -> usize {
+        let number = u8::try_from(self.nodes.len()).unwrap();
+        let key = PublicKey([number + 1; 32]);
+        let card = NodeCard {
+            id: key.node_id(),
+            name: format!("node-{number}"),
+            role,
+            public_key: key,
+            fingerprint: key.fingerprint(),
+            signing_key: PublicKey([number + 101; 32]),
+            created_at: self.now.wall,
+        };
+        let setup = Setup {
+            me: card.clone(),
+            version: "1.0".to_owned(),
+            listen: None,
+            api: "http://127.0.0.1:1".to_owned(),
+            seed: [number; 32],
+        };
+        let (registry, out) = Registry::new(setup, saved, self.now);
+        self.nodes.push(Node {
+            registry,
+            card,
+            disk_full: false,
+            frozen: false,
+            cut_off: false,
+            miners: MinerPlay::Hash(1000.0),
+            written: Vec::new(),
+            spawned: Vec::new(),
+            dialled: Vec::new(),
+            seq: 1,
+            links: BTreeMap::new(),
+            clock_ahead: 0,
+            replay_seq: None,
+        });
+        let node = self.nodes.len() - 1;
+        self.carry_out(node, out);
+        self.settle();
+        node
+    }
+
+    pub fn id(&self, node: usize) -> String {
+        self.nodes[node].card.id.to_string()
+    }
+
+    /// Gives `node` an event and lets everything that follows from it happen.
+    pub fn event(&mut self, node: usize, event: Event) {
+        self.queue.push_back((node, event));
+        self.settle();
+    }
+
+    pub fn ask(&mut self, node: usize, request: Request) -> Receiver<Result<Reply, Fault>> {
+        let (reply, answer) = reply_channel();
+        self.event(node, Event::Call(Call { request, who: "local:token", reply }));
+        answer
+    }
+
+    /// The answer that is there at once.
+    pub fn call(&mut self, node: usize, request: Request) -> Result<Reply, Fault> {
+        let answer = self.ask(node, request);
+        answer.try_recv().expect("the answer came without waiting")
+    }
+
+    /// The answer, letting time go by for at most a minute.
+    pub fn call_later(&mut self, node: usize, request: Request) -> Result<Reply, Fault> {
+        let answer = self.ask(node, request);
+        for _ in 0..600 {
+            if let Ok(result) = answer.try_recv() {
+                return result;
+            }
+            self.pass(Duration::from_millis(100));
+        }
+        panic!("no answer within a minute");
+    }
+
+    /// Lets time go by in steps of 100 ms, with a beat every 10 s.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.mono.plus(time);
+        while self.now.mono < end {
+            let step = Duration::from_millis(100);
+            let before = self.now.mono.0 / 10_000_000;
+            self.now = Now { mono: self.now.mono.plus(step), wall: self.now.wall.plus_ms(100) };
+            for node in 0..self.nodes.len() {
+                if self.nodes[node].frozen {
+                    continue;
+                }
+                let now = self.now_of(node);
+                let out = self.nodes[node].registry.fire(now);
+                self.carry_out(node, out);
+                if self.now.mono.0 / 10_000_000 != before {
+                    self.sample(node);
+                    self.queue.push_back((node, Event::Host(Host::default())));
+                }
+                self.settle();
+            }
+        }
+    }
+
+    fn now_of(&self, node: usize) -> Now {
+        Now { wall: self.now.wall.plus_ms(self.nodes[node].clock_ahead), ..self.now }
+    }
+
+    fn settle(&mut self) {
+        while let Some((node, event)) = self.queue.pop_front() {
+            if self.nodes[node].frozen {
+                continue;
+            }
+            let now = self.now_of(node);
+            let out = self.nodes[node].registry.handle(event, now);
+            self.carry_out(node, out);
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, out: Vec<Out>) {
+        for one in out {
+            match one {
+                Out::Reply { to, reply } => drop(to.try_send(reply)),
+                Out::Verdict { to, verdict } => drop(to.try_send(verdict)),
+                Out::Part { to, part, .. } => drop(to.try_send(part)),
+                Out::Store(command) => {
+                    let full = self.nodes[node].disk_full;
+                    if !full {
+                        self.nodes[node].written.extend(command.ops);
+                    }
+                    let result =
+                        if full { Err(Fault::new(Code::NotSaved, "disk full")) } else { Ok(()) };
+                    if let Some(ticket) = command.ticket {
+                        self.queue.push_back((node, Event::Stored { ticket, result }));
+                    }
+                }
+                Out::Dial(request) => {
+                    let at = self.now.mono;
+                    self.nodes[node].dialled.push((at, request.clone()));
+                    self.dial(node, request);
+                }
+                Out::Send { link, message } => self.send(node, link, message),
+                Out::Cut { link } => self.cut(node, link, "cut"),
+                Out::Spawn(command) => self.spawn(node, command),
+                Out::ForgetLog { .. } | Out::Log(..) | Out::End => {}
+            }
+        }
+    }
+
+    // ---- links ----
+
+    fn hello(&self, node: usize, asking: Option<String>, invite: Option<String>) -> Hello {
+        let card = &self.nodes[node].card;
+        Hello {
+            name: card.name.clone(),
+            role: card.role,
+            version: "1.0".to_owned(),
+            protocols: vec![1],
+            signing_key: card.signing_key,
+            signature: String::new(),
+            invite,
+            asking,
+            time: self.now_of(node).wall,
+        }
+    }
+
+    fn dial(&mut self, node: usize, request: DialRequest) {
+        let DialRequest { dial, address, expect, asking } = request;
+        let target = (0..self.nodes.len()).find(|n| self::address(*n) == address);
+        let fail = |outcome| (node, Event::Link(LinkEvent::NotDialled { dial, outcome }));
+        let Some(target) = target.filter(|t| !self.nodes[*t].cut_off && !self.nodes[*t].frozen)
+        else {
+            let answered = target.is_some_and(|t| self.nodes[t].frozen);
+            let reason = "connection refused".to_owned();
+            return self.queue.push_back(fail(DialOutcome::Failed { answered, reason }));
+        };
+        let key = self.nodes[target].card.public_key;
+        let right = match expect {
+            Expect::Anyone => true,
+            Expect::Key(expected) => expected == key,
+            Expect::Issuer(invite) => invite.is_from(&key),
+        };
+        if !right {
+            return self.queue.push_back(fail(DialOutcome::WrongKey { got: key }));
+        }
+        let invite = match expect {
+            Expect::Issuer(invite) => Some(data_encoding::BASE64.encode(&invite.secret)),
+            _ => None,
+        };
+        let hello = self.hello(node, asking, invite);
+        let answer = self.greet(target, node, hello.clone());
+        match answer {
+            Some(Verdict::Welcome) => self.connect(node, target, hello, dial),
+            Some(Verdict::NotRegistered { request, reason }) => {
+                self.queue.push_back(fail(DialOutcome::NotRegistered { key, request, reason }));
+            }
+            None => {
+                let reason = "no answer".to_owned();
+                self.queue.push_back(fail(DialOutcome::Failed { answered: true, reason }));
+            }
+        }
+    }
+
+    /// `hello` of `from`, said to `node`.
+    pub fn greet(&mut self, node: usize, from: usize, hello: Hello) -> Option<Verdict> {
+        let (reply, answer) = reply_channel();
+        let source = IpAddr::V4(Ipv4Addr::new(10, 0, 0, u8::try_from(from).unwrap()));
+        let key = self.nodes[from].card.public_key;
+        self.event(
+            node,
+            Event::Link(LinkEvent::Greeting { source, key, hello: Box::new(hello), reply }),
+        );
+        answer.try_recv().ok()
+    }
+
+    fn connect(&mut self, node: usize, target: usize, hello: Hello, dial: crate::bus::DialId) {
+        let (here, there) = (LinkId(self.links), LinkId(self.links + 1));
+        self.links += 2;
+        self.nodes[node].links.insert(here, (target, there));
+        self.nodes[target].links.insert(there, (node, here));
+        let welcome = self.hello(target, None, None);
+        let up = |link, key, hello, dial, remote| {
+            let (outbox, _) = wire_channel(1);
+            let handle = LinkHandle { outbox, cut: Cut(Arc::new(|| {})) };
+            Event::Link(LinkEvent::Up(Box::new(LinkUp { link, key, hello, dial, remote, handle })))
+        };
+        let (my_key, its_key) =
+            (self.nodes[node].card.public_key, self.nodes[target].card.public_key);
+        self.queue.push_back((target, up(there, my_key, hello, None, address(node))));
+        self.queue.push_back((node, up(here, its_key, welcome, Some(dial), address(target))));
+    }
+
+    fn send(&mut self, node: usize, link: LinkId, message: Outbound) {
+        let Some((target, there)) = self.nodes[node].links.get(&link).copied() else { return };
+        match message {
+            Outbound::Message { id, reply_to, body } => {
+                self.nodes[node].seq += 1;
+                let seq = self.nodes[node].replay_seq.unwrap_or(self.nodes[node].seq);
+                let (from, to) = (self.nodes[node].card.id, self.nodes[target].card.id);
+                let ts = self.now_of(node).wall;
+                let envelope = Envelope { id, from, to, ts, seq, reply_to, body: *body };
+                let raw = SignedBytes(b"signed".to_vec());
+                self.queue.push_back((
+                    target,
+                    Event::Link(LinkEvent::Message { link: there, envelope, raw }),
+                ));
+            }
+            Outbound::Close { reason } => self.cut(node, link, &reason),
+            Outbound::Tail { reply_to, lines, .. } => {
+                let lines = (0..lines.min(3)).map(|i| format!("line {i}")).collect();
+                let body =
+                    Body::LogLines(crate::smsg::messages::LogLines { lines, ..Default::default() });
+                let message = Outbound::Message {
+                    id: "tail".to_owned(),
+                    reply_to: Some(reply_to),
+                    body: Box::new(body),
+                };
+                self.send(node, link, message);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a link at both ends.
+    pub fn cut(&mut self, node: usize, link: LinkId, reason: &str) {
+        let Some((target, there)) = self.nodes[node].links.remove(&link) else { return };
+        self.nodes[target].links.remove(&there);
+        for (node, link) in [(node, link), (target, there)] {
+            self.queue.push_back((
+                node,
+                Event::Link(LinkEvent::Down { link, reason: reason.to_owned() }),
+            ));
+        }
+    }
+
+    pub fn cut_all(&mut self, node: usize) {
+        for link in self.nodes[node].links.keys().copied().collect::<Vec<_>>() {
+            self.cut(node, link, "the network went away");
+        }
+        self.settle();
+    }
+
+    pub fn links_of(&self, node: usize) -> usize {
+        self.nodes[node].links.len()
+    }
+
+    /// A message of `node` to its only peer, made by hand.
+    pub fn say(&mut self, node: usize, body: Body) {
+        let link = *self.nodes[node].links.keys().next().expect("it is linked");
+        self.send(
+            node,
+            link,
+            Outbound::Message { id: "by-hand".to_owned(), reply_to: None, body: Box::new(body) },
+        );
+        self.settle();
+    }
+
+    // ---- miners ----
+
+    fn spawn(&mut self, node: usize, command: SpawnCommand) {
+        let play = self.nodes[node].miners.clone();
+        let mut tell = |event| self.queue.push_back((node, Event::Miner(event)));
+        match &command {
+            SpawnCommand::Start { name, run, .. } => {
+                let (name, run) = (name.clone(), *run);
+                tell(MinerEvent::Started { name: name.clone(), run, pid: 1 });
+                match play {
+                    MinerPlay::Hash(_) | MinerPlay::Stubborn => {
+                        let sample = Box::new(sample(None));
+                        tell(MinerEvent::Sample { name, run, sample });
+                    }
+                    MinerPlay::Mute => {}
+                    MinerPlay::Exit { permanent } => {
+                        let reason = "it exited with code 2".to_owned();
+                        tell(MinerEvent::Exited {
+                            name,
+                            run,
+                            code: Some(2),
+                            signal: None,
+                            reason,
+                            permanent,
+                        });
+                    }
+                }
+            }
+            SpawnCommand::Stop { name, run, .. } if !matches!(play, MinerPlay::Stubborn) => {
+                let (name, run, reason) = (name.clone(), *run, "it exited".to_owned());
+                tell(MinerEvent::Exited {
+                    name,
+                    run,
+                    code: Some(0),
+                    signal: None,
+                    reason,
+                    permanent: false,
+                });
+            }
+            _ => {}
+        }
+        self.nodes[node].spawned.push(command);
+    }
+
+    /// A reading of every miner that plays along.
+    fn sample(&mut self, node: usize) {
+        let MinerPlay::Hash(rate) = self.nodes[node].miners else { return };
+        let Some(SpawnCommand::Start { name, run, .. }) =
+            self.nodes[node].spawned.iter().rev().find(|c| matches!(c, SpawnCommand::Start { .. }))
+        else {
+            return;
+        };
+        let sample = Box::new(sample(Some(rate)));
+        let event = MinerEvent::Sample { name: name.clone(), run: *run, sample };
+        self.queue.push_back((node, Event::Miner(event)));
+    }
+
+    // ---- short cuts ----
+
+    pub fn peers(&mut self, node: usize) -> Vec<PeerView> {
+        match self.call(node, Request::Peers) {
+            Ok(Reply::Peers(peers)) => peers,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn add_request(target: usize, name: &str) -> Request {
+        Request::AddPeer {
+            address: address(target),
+            name: Some(name.to_owned()),
+            invite: None,
+            public_key: None,
+        }
+    }
+
+    /// A controller (0) linked with a rig (1) that it calls `rig`.
+    pub fn linked() -> Self {
+        let mut world = Self::new(&[Role::Controller, Role::Worker]);
+        world.call(0, Self::add_request(1, "rig")).unwrap();
+        let id = world.id(0);
+        world.call(1, Request::Approve { peer: id }).unwrap();
+        world.pass(Duration::from_secs(5));
+        assert_eq!(world.links_of(0), 1, "linked after the approval");
+        world
+    }
+}
+
+pub fn sample(rate: Option<f64>) -> MinerSample {
+    MinerSample {
+        algorithm: Some("rx/0".to_owned()),
+        hashrate: Hashrate { now: rate, ..Hashrate::default() },
+        accepted: Some(3),
+        rejected: Some(0),
+        pool: Pool { url: None, connected: Some(true), ping_ms: None },
+        ..MinerSample::default()
+    }
+}
+
+pub fn profile(name: &str) -> Profile {
+    serde_json::from_value(serde_json::json!({
+        "name": name, "minerType": "simulated", "config": {"algo": "rx/0", "hashrate": 1000}
+    }))
+    .unwrap()
+}

@@ -1,0 +1,92 @@
+//! Honest state: what is frozen, killed or cut off is shown as that, and comes back by itself.
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::node::{alive, children, miner, pair, pause, start_simulated, total, until, within};
+
+const STOP: i32 = 19;
+const CONT: i32 = 18;
+
+fn hashing(controller: &super::node::Node) -> bool {
+    miner(controller)["hashrate"]["now"].as_f64().is_some_and(|h| h > 0.0)
+}
+
+#[test]
+fn a_frozen_worker_is_unreachable_within_35_s_and_back_15_s_after_it_thaws() {
+    let (controller, rig) = pair();
+    start_simulated(&controller, "demo", &json!({})).ok();
+    until("hashing", || hashing(&controller) && total(&controller) > 0.0);
+
+    rig.signal(STOP);
+    assert!(within(Duration::from_secs(35), || controller.state("rig-alpha") == "unreachable"));
+    assert_eq!(total(&controller), 0.0);
+    let (_, stats) = controller.rest("GET", "/remote/stats", None);
+    let stats = stats.as_object().unwrap().values().next().unwrap().clone();
+    assert!(stats["unreachableSince"].is_string() && stats["asOf"].is_string(), "{stats}");
+    assert_eq!(stats["miners"][0]["hashrate"]["now"], Value::Null);
+    let said = controller.cli(&["remote", "status", "rig-alpha"]);
+    assert_eq!(said.code, 5, "{said:?}");
+    assert!(
+        said.out.contains("unreachable since") || said.err.contains("unreachable since"),
+        "{said:?}"
+    );
+    assert_eq!(controller.cli(&["remote", "status"]).code, 0);
+
+    rig.signal(CONT);
+    assert!(within(Duration::from_secs(15), || controller.state("rig-alpha") == "hashing"));
+    until("its hashrate counts again", || total(&controller) > 0.0);
+}
+
+#[test]
+fn a_killed_worker_leaves_no_miner_and_takes_up_its_work_again() {
+    let (controller, mut rig) = pair();
+    start_simulated(&controller, "demo", &json!({"grandchild": true})).ok();
+    let miners = children(rig.pid());
+    assert_eq!(miners.len(), 1);
+    rig.kill();
+    assert!(within(Duration::from_secs(1), || miners.iter().all(|pid| !alive(*pid))));
+    until("the controller sees it go", || controller.state("rig-alpha") == "unreachable");
+    let listen = "127.0.0.1:0";
+    rig.start_with(&[
+        "--listen",
+        &controller_knows(&controller).unwrap_or(listen.to_owned()),
+        "--api",
+        listen,
+    ]);
+    until("linked and hashing again", || controller.state("rig-alpha") == "hashing");
+    assert_eq!(miner(&controller)["name"], "simulated-1");
+    assert_eq!(controller.json(&["peer", "list"]).as_array().unwrap().len(), 1, "no second row");
+    assert_eq!(rig.json(&["peer", "list"]).as_array().unwrap().len(), 1, "no second row");
+}
+
+/// The address at which the controller looks for its rig.
+fn controller_knows(controller: &super::node::Node) -> Option<String> {
+    controller.peer("rig-alpha")["address"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn rigs_mine_on_without_their_controller_and_link_again_when_it_returns() {
+    let (mut controller, rig) = pair();
+    start_simulated(&controller, "demo", &json!({})).ok();
+    let miners = children(rig.pid());
+    controller.kill();
+    until("the rig notices", || rig.peer("control-center")["connected"] == false);
+    assert_eq!(children(rig.pid()), miners);
+    assert!(alive(miners[0]));
+    controller.start();
+    until("linked and hashing again", || controller.state("rig-alpha") == "hashing");
+    assert_eq!(children(rig.pid()), miners, "the miner was not touched");
+}
+
+#[test]
+fn a_daemon_that_is_told_to_end_ends_its_miners_and_answers_with_0() {
+    let (controller, mut rig) = pair();
+    start_simulated(&controller, "demo", &json!({})).ok();
+    let miners = children(rig.pid());
+    assert_eq!(rig.stop(), Some(0));
+    assert!(miners.iter().all(|pid| !alive(*pid)));
+    assert!(!rig.home().join("run/daemon.json").exists(), "the run file goes with the daemon");
+    until("the controller was told", || controller.state("rig-alpha") == "unreachable");
+    pause();
+}

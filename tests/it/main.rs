@@ -1,0 +1,13 @@
+//! The promises, against the real binary over real sockets. One program for all of them: it links once.
+//!
+//! Every node is a daemon process of its own in a folder of its own; it is ended by its process id when its
+//! [`node::Node`] is dropped.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+mod honest;
+mod hostile;
+mod miners;
+mod node;
+mod pairing;
+mod rest;
+mod transcript;
+mod troubles;
