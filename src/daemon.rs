@@ -44,6 +44,9 @@ struct Lines {
     stopped: Receiver<()>,
     spawn: Sender<SpawnCommand>,
     spawned: Receiver<SpawnCommand>,
+    /// Tells the thread that keeps the miners' output on disk that there is some.
+    log_news: Sender<()>,
+    log_news_in: Receiver<()>,
 }
 
 impl Lines {
@@ -52,7 +55,8 @@ impl Lines {
         let (events, inbox) = bounded(EVENTS);
         let (stop, stopped) = bounded(1);
         let (spawn, spawned) = bounded(COMMANDS);
-        Self { events, inbox, stop, stopped, spawn, spawned }
+        let (log_news, log_news_in) = bounded(1);
+        Self { events, inbox, stop, stopped, spawn, spawned, log_news, log_news_in }
     }
 }
 
@@ -61,12 +65,18 @@ struct Ends {
     store: (Sender<StoreCommand>, Receiver<StoreCommand>),
     dial: (Sender<DialRequest>, Receiver<DialRequest>),
     host: (Sender<()>, Receiver<()>),
+    disk: (Sender<()>, Receiver<()>),
 }
 
 impl Ends {
     #[expect(clippy::disallowed_methods, reason = "the composition root makes the channels")]
     fn new() -> Self {
-        Self { store: bounded(COMMANDS), dial: bounded(COMMANDS), host: bounded(0) }
+        Self {
+            store: bounded(COMMANDS),
+            dial: bounded(COMMANDS),
+            host: bounded(0),
+            disk: bounded(0),
+        }
     }
 }
 
@@ -107,7 +117,7 @@ pub fn serve(options: ServeOptions) -> Result<(), Fault> {
     )
     .map_err(|e| start::failed("the signal handlers", &e))?;
 
-    let logs = Arc::new(Logs::default());
+    let logs = Arc::new(Logs::on_disk(paths.logs_dir(), lines.log_news.clone()));
     let server = start::http(&paths, &config, api_listeners, &lines.events, &logs)?;
     let ground = Ground { paths, config, api, p2p, logs };
     let result = run(&ground, identity, &lines, server);

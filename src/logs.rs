@@ -1,7 +1,13 @@
 //! The output of miners: a ring of lines each, shared by the thread that reads the pipe, the HTTP threads and the
-//! link writers. Line text never passes through the registry of the node that has it.
+//! link writers. Line text never passes through the registry of the node that has it. A thread of its own keeps the
+//! rings on disk ([`disk`]), so that no disk slows a miner.
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::Sender;
+
+pub mod disk;
 
 /// What a ring keeps of one run of a miner.
 pub const LINES: usize = 2_000;
@@ -11,24 +17,69 @@ pub const LINE_BYTES: usize = 4 * 1024;
 
 /// Every miner's ring, by the miner's name.
 #[derive(Debug, Default)]
-pub struct Logs(Mutex<BTreeMap<String, Arc<LogRing>>>);
+pub struct Logs {
+    shelf: Mutex<Shelf>,
+    disk: Option<OnDisk>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    rings: BTreeMap<String, Arc<LogRing>>,
+    /// Miners whose files are to go.
+    forgotten: Vec<String>,
+}
+
+/// Where the rings are kept, and what wakes the thread that does it.
+#[derive(Debug)]
+struct OnDisk {
+    folder: PathBuf,
+    wake: Sender<()>,
+}
 
 impl Logs {
+    /// Rings that a [`disk::Writer`] keeps in `folder`; `wake` (a channel with room for one) tells it that there is
+    /// something to write.
     #[must_use]
-    pub fn get(&self, miner: &str) -> Option<Arc<LogRing>> {
-        lock(&self.0).get(miner).cloned()
+    pub fn on_disk(folder: PathBuf, wake: Sender<()>) -> Self {
+        Self { shelf: Mutex::default(), disk: Some(OnDisk { folder, wake }) }
     }
 
-    /// The miner's ring, made where there is none.
+    #[must_use]
+    pub fn get(&self, miner: &str) -> Option<Arc<LogRing>> {
+        lock(&self.shelf).rings.get(miner).cloned()
+    }
+
+    /// The miner's ring, made where there is none: then with what an earlier daemon left on disk. `miner` is a slug.
     pub fn open(&self, miner: &str) -> Arc<LogRing> {
-        lock(&self.0).entry(miner.to_owned()).or_default().clone()
+        if let Some(ring) = self.get(miner) {
+            return ring;
+        }
+        let ring = match &self.disk {
+            Some(disk) => LogRing::found(disk::load(&disk.folder, miner), disk.wake.clone()),
+            None => LogRing::default(),
+        };
+        lock(&self.shelf).rings.entry(miner.to_owned()).or_insert_with(|| Arc::new(ring)).clone()
     }
 
     /// Forgets a miner's output; its followers see the end.
     pub fn remove(&self, miner: &str) {
-        if let Some(ring) = lock(&self.0).remove(miner) {
+        let mut shelf = lock(&self.shelf);
+        if let Some(ring) = shelf.rings.remove(miner) {
             ring.end();
         }
+        if let Some(disk) = &self.disk {
+            shelf.forgotten.push(miner.to_owned());
+            let _ = disk.wake.try_send(());
+        }
+    }
+
+    fn take_forgotten(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.shelf).forgotten)
+    }
+
+    fn all(&self) -> Vec<(String, Arc<LogRing>)> {
+        let shelf = lock(&self.shelf);
+        shelf.rings.iter().map(|(name, ring)| (name.clone(), ring.clone())).collect()
     }
 }
 
@@ -43,6 +94,29 @@ struct Inner {
     ended: bool,
     followers: Vec<(u64, Nudge)>,
     next_follower: u64,
+    disk: Option<Kept>,
+}
+
+/// How far a ring is on disk.
+struct Kept {
+    wake: Sender<()>,
+    /// The writer was told since it last looked.
+    told: bool,
+    /// The run, and the first line of it, that the writer has not got.
+    run: u64,
+    line: u64,
+}
+
+/// What is new in one run, for the disk.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Piece {
+    /// Nothing of this run has been written before.
+    begins: bool,
+    /// Lines that were gone before they could be written.
+    skipped: u64,
+    lines: u64,
+    /// Each line ends with a newline.
+    text: String,
 }
 
 /// Tells a follower that there is something to read. It is called under the ring's lock: it must not block, and
@@ -58,6 +132,11 @@ impl std::fmt::Debug for Inner {
 /// Lines numbered from `first`, over runs without a gap.
 #[derive(Default)]
 struct Run {
+    /// Counts the runs.
+    number: u64,
+    /// The number of its very first line.
+    begin: u64,
+    /// The number of the first line that is still here.
     first: u64,
     lines: VecDeque<String>,
     bytes: usize,
@@ -76,6 +155,18 @@ impl Run {
             self.bytes -= gone.len();
             self.first += 1;
         }
+    }
+
+    /// What is here from line `from` on.
+    fn piece(&self, from: u64) -> Piece {
+        let skip = usize::try_from(from.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let mut piece = Piece { skipped: self.first.saturating_sub(from), ..Piece::default() };
+        for line in self.lines.iter().skip(skip) {
+            piece.lines += 1;
+            piece.text.push_str(line);
+            piece.text.push('\n');
+        }
+        piece
     }
 
     fn last(&self, lines: usize) -> Vec<String> {
@@ -97,12 +188,22 @@ pub struct Chunk {
 }
 
 impl LogRing {
+    /// A ring whose present run was found on disk; `wake` tells the writer of what comes.
+    fn found(lines: Vec<String>, wake: Sender<()>) -> Self {
+        let mut current = Run::default();
+        lines.into_iter().for_each(|line| current.push(line));
+        let disk = Some(Kept { wake, told: false, run: 0, line: current.next() });
+        Self(Mutex::new(Inner { current, disk, ..Inner::default() }))
+    }
+
     /// A new process begins: what is here becomes the previous run.
     pub fn begin_run(&self) {
         let mut ring = lock(&self.0);
-        let next = ring.current.next();
-        ring.previous = std::mem::replace(&mut ring.current, Run { first: next, ..Run::default() });
+        let (number, next) = (ring.current.number + 1, ring.current.next());
+        let new = Run { number, begin: next, first: next, ..Run::default() };
+        ring.previous = std::mem::replace(&mut ring.current, new);
         ring.ended = false;
+        ring.tell_writer();
     }
 
     /// Adds a line: invalid UTF-8 becomes U+FFFD, what is longer than [`LINE_BYTES`] is cut.
@@ -110,6 +211,7 @@ impl LogRing {
         let cut = &line[..line.len().min(LINE_BYTES)];
         let mut ring = lock(&self.0);
         ring.current.push(String::from_utf8_lossy(cut).into_owned());
+        ring.tell_writer();
         ring.nudge();
     }
 
@@ -171,9 +273,39 @@ impl LogRing {
     pub fn unfollow(&self, follower: u64) {
         lock(&self.0).followers.retain(|(id, _)| *id != follower);
     }
+
+    /// What came since this was called last, of the previous run and of the present one.
+    fn unwritten(&self) -> Vec<Piece> {
+        let mut ring = lock(&self.0);
+        let Some(kept) = &mut ring.disk else { return Vec::new() };
+        kept.told = false;
+        let (run, line) = (kept.run, kept.line);
+        let mut pieces = Vec::new();
+        for there in [&ring.previous, &ring.current] {
+            let begins = there.number > run;
+            let piece = there.piece(if begins { there.begin } else { line });
+            if begins || there.number == run && (piece.lines > 0 || piece.skipped > 0) {
+                pieces.push(Piece { begins, ..piece });
+            }
+        }
+        let (run, line) = (ring.current.number, ring.current.next());
+        if let Some(kept) = &mut ring.disk {
+            (kept.run, kept.line) = (run, line);
+        }
+        pieces
+    }
 }
 
 impl Inner {
+    /// Once until the writer has looked: a busy miner pays for one message, not for one a line.
+    fn tell_writer(&mut self) {
+        if let Some(kept) = &mut self.disk
+            && !std::mem::replace(&mut kept.told, true)
+        {
+            let _ = kept.wake.try_send(());
+        }
+    }
+
     fn nudge(&self) {
         for (_, nudge) in &self.followers {
             nudge();

@@ -37,6 +37,8 @@ struct Miners {
     xmrig: Option<Program>,
     #[serde(rename = "tt-miner")]
     tt_miner: Option<Program>,
+    lolminer: Option<Program>,
+    srbminer: Option<Program>,
 }
 
 #[derive(serde::Deserialize, Default)]
@@ -70,7 +72,9 @@ pub fn parse(text: &str) -> Result<Config, String> {
         format!("line {line}, column {column}: {}", e.message().trim().replace('\n', ", "))
     })?;
     let program = |p: Program| MinerProgram { path: p.path, sha256: p.sha256 };
-    let miners = [("xmrig", file.miners.xmrig), ("tt-miner", file.miners.tt_miner)];
+    let Miners { xmrig, tt_miner, lolminer, srbminer } = file.miners;
+    let miners =
+        [("xmrig", xmrig), ("tt-miner", tt_miner), ("lolminer", lolminer), ("srbminer", srbminer)];
     let miners: BTreeMap<_, _> =
         miners.into_iter().filter_map(|(name, p)| Some((name.to_owned(), program(p?)))).collect();
     let Api { bind, allow_plaintext, hosts } = file.api;
@@ -165,7 +169,11 @@ mod tests {
             ("[api]\nbind = \"x:1\"\nport = 1", "line 3, column 1", "expected one of `bind`"),
             ("[api]\nallow_plaintext = 1", "line 2, column 19", "expected a boolean"),
             ("[api]\nhosts = [\"a:1\"]", "line 2, column 9", "is no host name"),
-            ("[miners.xmrg]", "line 1, column 9", "expected `xmrig` or `tt-miner`"),
+            (
+                "[miners.xmrg]",
+                "line 1, column 9",
+                "expected one of `xmrig`, `tt-miner`, `lolminer`",
+            ),
             ("[miners.xmrig]\npath = \"xmrig\"", "line 2, column 8", "beginning with /"),
             ("[miners.xmrig]\nsha256 = \"12\"", "line 2, column 10", "64 hex digits"),
             ("[miners.xmrig]\nsha = \"12\"", "line 2, column 1", "expected `path` or `sha256`"),

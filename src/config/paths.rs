@@ -95,6 +95,12 @@ impl Paths {
         self.run_dir.join("miners")
     }
 
+    /// The miners' output, beside node.db.
+    #[must_use]
+    pub fn logs_dir(&self) -> PathBuf {
+        self.node_db.with_file_name("logs")
+    }
+
     /// Makes the folders, mode 0700, and proves that files can be made in them.
     ///
     /// # Errors
@@ -104,7 +110,7 @@ impl Paths {
         for folder in above.iter().filter_map(|file| file.parent()) {
             files::private_folder(folder)?;
         }
-        for folder in [&self.run_dir, &self.gate_dir(), &self.miners_dir()] {
+        for folder in [&self.run_dir, &self.gate_dir(), &self.miners_dir(), &self.logs_dir()] {
             files::private_folder(folder)?;
         }
         Ok(())
@@ -134,6 +140,7 @@ mod tests {
         assert_eq!(paths.run_file(), Path::new("/srv/rig/run/daemon.json"));
         assert_eq!(paths.token_file(), Path::new("/srv/rig/run/token"));
         assert_eq!(paths.miners_dir(), Path::new("/srv/rig/run/miners"));
+        assert_eq!(paths.logs_dir(), Path::new("/srv/rig/logs"));
         assert!(Paths::resolve(Some(Path::new("rig"))).unwrap().node_db.is_absolute());
     }
 
@@ -171,7 +178,9 @@ mod tests {
         let paths = Paths::resolve(Some(&home)).unwrap();
         paths.prepare().unwrap();
         paths.prepare().unwrap();
-        for folder in [&home, &home.join("node"), &paths.gate_dir(), &paths.miners_dir()] {
+        for folder in
+            [&home, &home.join("node"), &paths.gate_dir(), &paths.miners_dir(), &paths.logs_dir()]
+        {
             let mode = std::fs::metadata(folder).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
         }

@@ -12,6 +12,7 @@ use super::{Ends, Ground, Lines};
 use crate::bus::Event;
 use crate::identity::Identity;
 use crate::link::{self, Shared};
+use crate::logs::disk;
 use crate::miner::{self, MinerSetup};
 use crate::model::fault::Fault;
 use crate::model::stats::REPORT_EVERY_S;
@@ -26,6 +27,8 @@ pub struct Threads {
     links: Arc<Shared>,
     /// Dropped, it ends the thread that reads the machine's figures.
     host: (Sender<()>, JoinHandle<()>),
+    /// Likewise the one that keeps the miners' output on disk: after the miners, for their last lines.
+    disk: (Sender<()>, JoinHandle<()>),
     others: Vec<JoinHandle<()>>,
 }
 
@@ -42,8 +45,12 @@ fn vital(name: &'static str, f: impl FnOnce() + Send + 'static) -> Result<JoinHa
 
 pub fn start(ground: &Ground, identity: Arc<Identity>, lines: &Lines) -> Result<Threads, Fault> {
     let (store, saved) = store::open(&ground.paths.node_db)?;
-    let Ends { store: (store_in, store_out), dial: (dial_in, dial_out), host: (host_in, host_out) } =
-        Ends::new();
+    let Ends {
+        store: (store_in, store_out),
+        dial: (dial_in, dial_out),
+        host: (host_in, host_out),
+        disk: (disk_in, disk_out),
+    } = Ends::new();
 
     let setup = Setup {
         me: identity.card.clone(),
@@ -81,6 +88,9 @@ pub fn start(ground: &Ground, identity: Arc<Identity>, lines: &Lines) -> Result<
     let events = lines.events.clone();
     let figures = thread::spawn("host", move || watch_host(&host_out, &events))
         .map_err(|e| failed("host", &e))?;
+    let (writer, news) = (disk::Writer::new(&ground.logs), lines.log_news_in.clone());
+    let keeping = thread::spawn("miner-logs", move || writer.run(&news, &disk_out))
+        .map_err(|e| failed("miner-logs", &e))?;
     let p2p = ground.p2p.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
     let listening = p2p
         .and_then(|p2p| link::listen(p2p, &shared))
@@ -90,6 +100,7 @@ pub fn start(ground: &Ground, identity: Arc<Identity>, lines: &Lines) -> Result<
         listening,
         links: shared,
         host: (host_in, figures),
+        disk: (disk_in, keeping),
         others: vec![spawner, store, dialler],
     })
 }
@@ -117,6 +128,8 @@ impl Threads {
             for thread in self.others {
                 drop(thread.join());
             }
+            drop(self.disk.0);
+            drop(self.disk.1.join());
             // The last `bye` of every link is on its way before the process ends.
             self.links.wait(deadline);
             let _ = done.try_send(());

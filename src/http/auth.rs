@@ -103,6 +103,7 @@ impl Auth {
         if bool::from(self.token.as_bytes().ct_eq(token.as_bytes())) && !token.is_empty() {
             return Ok(());
         }
+        crate::seldom!(Warn, "refused a wrong API token from {from}");
         if self.note_wrong(from, now) > WRONG_TOKENS {
             return Err(Fault::new(
                 Code::TooMany,

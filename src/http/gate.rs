@@ -123,7 +123,10 @@ impl Gate {
                     Err(fault) => Err(fault),
                 },
             },
-            Err(fault) => Err(fault),
+            Err(fault) => {
+                crate::seldom!(Info, "refused an API request from {from}: {fault}");
+                Err(fault)
+            }
         };
         let bytes = answer.unwrap_or_else(|fault| Answer::fault(&fault).into_bytes());
         self.finish(stream, wire, &bytes);
@@ -191,7 +194,7 @@ impl Gate {
     /// Sends the canonical request to the inner server.
     fn pass_on(&self, request: &Checked, stream: Option<u64>) -> Result<UnixStream, Fault> {
         let failed = |e: io::Error| {
-            crate::warning!("the inner HTTP server does not take requests: {e}");
+            crate::seldom!(Warn, "the inner HTTP server does not take requests: {e}");
             lost()
         };
         let mut inner = self.inner.connect().map_err(failed)?;
@@ -291,7 +294,6 @@ impl Checked {
 
 /// Takes connections until the server closes. Nothing that accept can say ends it.
 fn accept(gate: &Arc<Gate>, listener: &TcpListener) {
-    let mut complained = false;
     while !gate.is_closing() {
         let (stream, from) = match listener.accept() {
             Ok(accepted) => accepted,
@@ -305,16 +307,13 @@ fn accept(gate: &Arc<Gate>, listener: &TcpListener) {
                 continue;
             }
             Err(e) => {
-                if !std::mem::replace(&mut complained, true) {
-                    crate::warning!("the API cannot take connections at the moment: {e}");
-                }
+                crate::seldom!(Warn, "the API cannot take connections at the moment: {e}");
                 gate.breathe();
                 continue;
             }
         };
-        complained = false;
         if let Err(e) = begin(gate, stream, from) {
-            crate::warning!("no thread for an HTTP connection: {e}");
+            crate::seldom!(Warn, "no thread for an HTTP connection: {e}");
             gate.breathe();
         }
     }

@@ -139,7 +139,7 @@ fn dispatch(server: &Server, handle: &Handle, crew: &Arc<Crew>) {
         let handle = handle.clone();
         // Without a thread the request is dropped, which answers 500.
         if let Err(e) = crew.spawn("http-req", move || respond(request, &handle)) {
-            crate::warning!("no thread for an HTTP request: {e}");
+            crate::seldom!(Warn, "no thread for an HTTP request: {e}");
         }
     }
 }

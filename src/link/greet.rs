@@ -26,10 +26,15 @@ pub struct Greeted {
 }
 
 /// Answers a caller. It learns nothing of this node before it has proved a key, and then only the registry's answer.
+/// `None`: the registry, which notes that itself, sent it away.
 ///
 /// # Errors
 /// Why it did not become a link, for the log alone.
-pub fn respond(stream: Arc<TcpStream>, source: IpAddr, shared: &Shared) -> Result<Greeted, String> {
+pub fn respond(
+    stream: Arc<TcpStream>,
+    source: IpAddr,
+    shared: &Shared,
+) -> Result<Option<Greeted>, String> {
     let deadline = Instant::now() + shared.times.greeting;
     let mut socket = frames::accept(stream, deadline)?;
     let mut noise = Handshake::responder(shared.identity.secret(), limits::PROLOGUE);
@@ -51,8 +56,10 @@ pub fn respond(stream: Arc<TcpStream>, source: IpAddr, shared: &Shared) -> Resul
     transport.send.seal(&json, &mut sealed).map_err(said)?;
     frames::send(&mut socket, sealed)?;
     match answer {
-        Answer::Welcome { .. } => Ok(Greeted { socket, role: Role::Server, transport, key, hello }),
-        Answer::NotRegistered { .. } => Err(format!("{} is not registered here", key.node_id())),
+        Answer::Welcome { .. } => {
+            Ok(Some(Greeted { socket, role: Role::Server, transport, key, hello }))
+        }
+        Answer::NotRegistered { .. } => Ok(None),
     }
 }
 

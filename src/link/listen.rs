@@ -72,7 +72,6 @@ struct Door {
 
 impl Door {
     fn keep(&self) {
-        let mut troubled = false;
         loop {
             let accepted = self.listener.accept();
             if self.stop.try_recv() == Err(TryRecvError::Disconnected) {
@@ -80,16 +79,13 @@ impl Door {
             }
             match accepted {
                 Ok((socket, from)) => {
-                    troubled = false;
                     if let Err(e) = self.admit(socket, from) {
-                        crate::warning!("a connection from {from} was refused: {e}");
+                        crate::seldom!(Warn, "a connection from {from} was refused: {e}");
                     }
                 }
                 Err(e) if passing(&e) => {}
                 Err(e) => {
-                    if !std::mem::replace(&mut troubled, true) {
-                        crate::warning!("no connection can be taken at present: {e}");
-                    }
+                    crate::seldom!(Warn, "no connection can be taken at present: {e}");
                     if self.stop.recv_timeout(BACK_OFF) == Err(RecvTimeoutError::Disconnected) {
                         return;
                     }
@@ -107,7 +103,7 @@ impl Door {
         let name = thread_name("rd", link);
         self.shared.crew.spawn(&name, move || {
             if let Err(reason) = receive(&socket, from, slot, link, &shared) {
-                crate::debug!("{from} did not become a link: {reason}");
+                crate::seldom!(Info, "{from} did not become a link: {reason}");
             }
         })
     }
@@ -122,6 +118,7 @@ fn receive(
 ) -> Result<(), String> {
     let greeted = greet::respond(socket.clone(), from.ip().to_canonical(), shared)?;
     drop(slot);
+    let Some(greeted) = greeted else { return Ok(()) };
     session::run(socket, greeted, link, None, shared)
 }
 

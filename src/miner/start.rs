@@ -40,12 +40,13 @@ pub fn start(setup: &MinerSetup, name: &str, profile: &Profile) -> Result<Starte
     if !name::is_slug(name) {
         return Err(StartProblem::permanent(format!("{name:?} is no name of a miner")));
     }
+    // First of all, so that the output of earlier runs is there even when this start fails.
+    let ring = setup.logs.open(name);
     let api = free_api()?;
     let folder = setup.folder.join(name);
     let (dialect, plan) = plan(setup, profile, &folder, &api)?;
     let program = programs::find(dialect, setup)?;
     fill(&folder, &plan)?;
-    let ring = setup.logs.open(name);
     ring.begin_run();
     let env: Vec<(String, String)> = plan.env.into_iter().collect();
     let what = Program { path: &program, args: &plan.args, env: &env, folder: &folder };

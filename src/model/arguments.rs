@@ -88,19 +88,73 @@ const XMRIG: &[(&str, Value)] = &[
 ];
 
 /// TT-Miner takes name and value as two arguments; a profile writes them as one, with `=`, like all others.
-/// Clocks and power limits are missing: they can damage a card.
+/// Clocks and power limits are missing: they can damage a card, here and below.
 const TT_MINER: &[(&str, Value)] = &[
     ("-cuda-order", Value::None),
     ("-dag-2mem", Value::None),
-    ("-i", Value::Whole(1, 100)),
     ("-tstart", Value::Whole(20, 110)),
     ("-tstop", Value::Whole(40, 110)),
 ];
+
+/// From lolMiner's own list of options, 1.62.
+const LOLMINER: &[(&str, Value)] = &[
+    ("--compactaccept", ON_OFF),
+    ("--dagdelay", Value::Whole(-1, 60)),
+    ("--digits", Value::Whole(0, 6)),
+    ("--disable-dag-verify", Value::Whole(0, 1)),
+    ("--ergo-prebuild", Value::Whole(-1, 1)),
+    ("--ethstratum", Value::OneOf(&["ETHV1", "ETHPROXY"])),
+    ("--keepfree", Value::Whole(0, 4096)),
+    ("--longstats", Value::Whole(5, 3600)),
+    ("--max-latency", Value::Whole(0, 10_000)),
+    ("--mode", Value::OneOf(&["a", "b", "s"])),
+    ("--shortstats", Value::Whole(5, 3600)),
+    ("--timeprint", ON_OFF),
+    ("--tmode", Value::OneOf(&["edge", "junction", "memory"])),
+    ("--tstart", Value::Whole(20, 110)),
+    ("--tstop", Value::Whole(40, 110)),
+];
+
+/// From SRBMiner-Multi's own list of parameters. What runs a script, turns the machine off, writes registers or keeps
+/// files is missing.
+const SRBMINER: &[(&str, Value)] = &[
+    ("--cpu-affinity", Value::Mask),
+    ("--cpu-threads-intensity", Value::OneOf(&["1", "2", "4"])),
+    ("--cpu-threads-priority", Value::Whole(1, 5)),
+    ("--disable-auto-affinity", Value::None),
+    ("--disable-cpu", Value::None),
+    ("--disable-extranonce-subscribe", Value::None),
+    ("--disable-gpu", Value::None),
+    ("--disable-gpu-amd", Value::None),
+    ("--disable-gpu-intel", Value::None),
+    ("--disable-gpu-nvidia", Value::None),
+    ("--disable-msr-tweaks", Value::None),
+    ("--disable-numa-binding", Value::None),
+    ("--enable-workers-ramp-up", Value::None),
+    ("--esm", Value::Whole(0, 2)),
+    ("--extended-log", Value::None),
+    ("--give-up-limit", Value::Whole(1, 1000)),
+    ("--gpu-off-temperature", Value::Whole(40, 110)),
+    ("--gpu-progpow-safe", Value::None),
+    ("--gpu-table-slow-build", Value::None),
+    ("--keepalive", TRUE_FALSE),
+    ("--max-no-share-sent", Value::Whole(0, 86_400)),
+    ("--miner-priority", Value::Whole(1, 5)),
+    ("--nicehash", TRUE_FALSE),
+    ("--randomx-use-1gb-pages", Value::None),
+    ("--retry-time", Value::Whole(1, 3600)),
+    ("--send-stales", TRUE_FALSE),
+];
+
+const ON_OFF: Value = Value::OneOf(&["on", "off"]);
+const TRUE_FALSE: Value = Value::OneOf(&["true", "false"]);
 
 fn allowed(miner_type: &str) -> &'static [(&'static str, Value)] {
     match miner_type {
         "xmrig" => XMRIG,
         "tt-miner" => TT_MINER,
+        "lolminer" => LOLMINER,
+        "srbminer" => SRBMINER,
         _ => &[],
     }
 }
@@ -157,6 +211,8 @@ mod tests {
             assert!(fine("xmrig", argument), "{argument}");
         }
         assert!(fine("tt-miner", "-tstop=85") && fine("tt-miner", "-dag-2mem"));
+        assert!(fine("lolminer", "--dagdelay=-1") && fine("lolminer", "--timeprint=on"));
+        assert!(fine("srbminer", "--disable-gpu") && fine("srbminer", "--keepalive=true"));
     }
 
     #[test]
@@ -241,8 +297,89 @@ mod tests {
         for short in ["-o", "-u", "-p", "-O", "-x", "-c", "-l", "-S", "-B", "-t", "-a", "-k"] {
             assert!(!fine("xmrig", short) && !fine("xmrig", &format!("{short}=1")), "{short}");
         }
-        for argument in ["-o=h:1", "-P=w@h:1", "-u=w", "-b=0.0.0.0", "-log", "-oc-core=200"] {
+        for argument in ["-o=h:1", "-P=w@h:1", "-u=w", "-b=0.0.0.0", "-log", "-oc-core=200", "-i=9"]
+        {
             assert!(!fine("tt-miner", argument), "{argument}");
+        }
+        // Pools, wallets, files, the API, scripts, clocks, and what the adapter sets.
+        for name in [
+            "algo",
+            "a",
+            "pool",
+            "p",
+            "user",
+            "u",
+            "pass",
+            "tls",
+            "worker",
+            "coin",
+            "c",
+            "config",
+            "json",
+            "profile",
+            "dualmode",
+            "dualpool",
+            "dualuser",
+            "dualpass",
+            "dualtls",
+            "log",
+            "logfile",
+            "apiport",
+            "apihost",
+            "watchdog",
+            "watchdogscript",
+            "cclk",
+            "mclk",
+            "pl",
+            "fan",
+            "devices",
+            "dns-over-https",
+            "benchmark",
+        ] {
+            for argument in [format!("--{name}"), format!("--{name}=1"), format!("-{name}=on")] {
+                assert!(!fine("lolminer", &argument), "{argument}");
+            }
+        }
+        for name in [
+            "algorithm",
+            "pool",
+            "wallet",
+            "worker",
+            "password",
+            "tls",
+            "proxy",
+            "dns-over-https",
+            "config-file",
+            "pools-file",
+            "log-file",
+            "log-file-mode",
+            "api-enable",
+            "api-port",
+            "api-rig-name",
+            "api-rig-restart-url",
+            "api-rig-shutdown-url",
+            "api-miner-restart-url",
+            "startup-script",
+            "reboot-script-gpu-watchdog",
+            "a0-oc-script",
+            "a1-oc-script",
+            "shutdown-temperature",
+            "background",
+            "setup",
+            "gpu-plimit0",
+            "gpu-cclock0",
+            "gpu-fan0",
+            "msr-use-tweaks",
+            "msr-use-preset",
+            "force-msr-tweaks",
+            "verthash-dat-path",
+            "gpu-id",
+            "gpu-intensity",
+            "cpu-threads",
+        ] {
+            for argument in [format!("--{name}"), format!("--{name}=1"), format!("--{name}=x:1")] {
+                assert!(!fine("srbminer", &argument), "{argument}");
+            }
         }
     }
 

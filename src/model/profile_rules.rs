@@ -6,7 +6,7 @@ use super::profile::{FieldError, Profile, ProfileConfig, Simulate};
 use super::{address, name, text};
 
 /// The miner types that a profile may name.
-pub const MINER_TYPES: &[&str] = &["xmrig", "tt-miner", SIMULATED];
+pub const MINER_TYPES: &[&str] = &["xmrig", "tt-miner", "lolminer", "srbminer", SIMULATED];
 const SIMULATED: &str = "simulated";
 
 /// Stands for a password that is not shown.

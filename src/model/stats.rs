@@ -74,6 +74,16 @@ pub struct MinerSample {
     pub version: Option<String>,
 }
 
+impl MinerSample {
+    /// Shares accepted since the reading `before`. A miner whose uptime or count went backwards counts anew.
+    #[must_use]
+    pub fn accepted_since(&self, before: &Self) -> u64 {
+        let (now, then) = (self.accepted.unwrap_or(0), before.accepted.unwrap_or(0));
+        let anew = self.uptime.zip(before.uptime).is_some_and(|(now, then)| now < then);
+        if anew { now } else { now.checked_sub(then).unwrap_or(now) }
+    }
+}
+
 /// A miner as REST, the links and the tables show it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -46,6 +46,7 @@ pub struct FirstContact {
     pub name: Option<String>,
     pub asking: Option<String>,
     pub invite: Option<InviteCode>,
+    pub key: Option<PublicKey>,
     pub to: ReplyTo,
 }
 
@@ -91,31 +92,11 @@ impl Registry {
             name: add.name,
             asking: asking.clone(),
             invite: add.invite,
+            key: add.key,
             to,
         };
-        // With the whole key in hand the peer may be stored before it ever answered.
-        if let Some(key) = add.key.filter(|_| add.invite.is_none()) {
-            return self.add_known(key, first, cx);
-        }
         self.dials.insert(dial, Dial::First(Box::new(first)));
         cx.out.push(Out::Dial(DialRequest { dial, address, expect, asking }));
-    }
-
-    /// `peer add --key`: stored at once, tried until it answers.
-    fn add_known(&mut self, key: PublicKey, first: FirstContact, cx: &mut Cx) {
-        let name = first.name.unwrap_or_else(|| key.node_id().to_string());
-        let mut record = self.new_record(key, name, Some(first.address), cx);
-        record.asking = first.asking;
-        self.save(vec![StateOp::PutPeer(record.clone())], cx, move |registry, result, cx| {
-            if let Err(fault) = result {
-                return cx.reply(first.to, Err(fault));
-            }
-            let peer = Peer::new(record, cx.now);
-            let view = peer.view(cx.now);
-            registry.peers.insert(key, peer);
-            registry.dial_is_due(&key, cx);
-            cx.reply(first.to, Ok(Reply::Peer(Box::new(view))));
-        });
     }
 
     pub(super) fn dial_at_start(&mut self, key: &PublicKey, count: usize, cx: &Cx) {
@@ -165,7 +146,10 @@ impl Registry {
                 peer.dialling.failures = 0;
                 let asked_long = cx.now.wall.since_ms(peer.record.added_at) > super::ms(ASKED_LONG);
                 match (peer.record.asking.is_some(), request) {
-                    (true, Some(_)) => (if asked_long { LONGEST } else { ASKING }, None),
+                    (true, Some(_)) => {
+                        peer.record.last_seen = Some(cx.now.wall);
+                        (if asked_long { LONGEST } else { ASKING }, None)
+                    }
                     // Sent away for now, not for good: it said why.
                     (true, None) if reason.is_some() => (ASKING, reason),
                     (true, None) => {
@@ -207,7 +191,7 @@ impl Registry {
         let address = &first.address;
         let fault = match outcome {
             DialOutcome::NotRegistered { key, request: Some(_), .. } => {
-                return self.keep_asking(key, first, cx);
+                return self.keep_asking(key, first, None, cx);
             }
             DialOutcome::NotRegistered { reason, .. } if first.asking.is_some() => Fault::new(
                 Code::Unavailable,
@@ -222,7 +206,7 @@ impl Registry {
             DialOutcome::WrongKey { got } => Fault::new(
                 Code::KeyMismatch,
                 format!(
-                    "the node at {address} is not the one that made the invite (its key is {})",
+                    "the node at {address} is not the one that made the invite or has the key given (its key is {})",
                     got.fingerprint()
                 ),
             )
@@ -231,6 +215,9 @@ impl Registry {
                 return self.keep_joining(first, reason, cx);
             }
             DialOutcome::Failed { answered, reason } => {
+                if let Some(key) = first.key {
+                    return self.keep_asking(key, first, Some(reason), cx);
+                }
                 let code = if answered { Code::Timeout } else { Code::PeerUnreachable };
                 Fault::new(code, format!("{address} could not be reached: {reason}; nothing was stored"))
                     .hint("is the daemon running there, and its P2P port open? `miner-cli node info` shows where it listens")
@@ -239,19 +226,28 @@ impl Registry {
         cx.reply(first.to, Err(fault));
     }
 
-    /// The node was reached and waits for its owner's approval: keep it, and keep asking.
-    fn keep_asking(&mut self, key: PublicKey, first: FirstContact, cx: &mut Cx) {
+    /// Keeps a node that does not know us yet: it was reached and waits for its owner's approval, or it did not answer
+    /// and its key is known.
+    fn keep_asking(
+        &mut self,
+        key: PublicKey,
+        first: FirstContact,
+        missed: Option<String>,
+        cx: &mut Cx,
+    ) {
         if let Err(fault) = self.check_new_peer(first.name.as_deref(), Some(&key)) {
             return cx.reply(first.to, Err(fault));
         }
         let name = first.name.unwrap_or_else(|| key.node_id().to_string());
         let mut record = self.new_record(key, name, Some(first.address), cx);
         record.asking = first.asking;
+        record.last_seen = missed.is_none().then_some(cx.now.wall);
         self.save(vec![StateOp::PutPeer(record.clone())], cx, move |registry, result, cx| {
             if let Err(fault) = result {
                 return cx.reply(first.to, Err(fault));
             }
-            let peer = Peer::new(record, cx.now);
+            let mut peer = Peer::new(record, cx.now);
+            peer.reason = missed;
             let view = peer.view(cx.now);
             registry.peers.insert(key, peer);
             registry.dial_in(&key, ASKING, cx);

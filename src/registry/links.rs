@@ -48,7 +48,8 @@ impl Registry {
             return cx.close(up.link, "not registered");
         };
         if let Err(reason) = pairing::pins(&peer.record, &up.hello) {
-            cx.warn(format!("refused a link to {}: {reason}", peer.record.name));
+            let text = format!("refused a link to {}: {reason}", peer.record.name);
+            cx.warn_seldom(&mut self.refusals.links, text);
             if let Some(peer) = self.peers.get_mut(&up.key) {
                 peer.reason = Some(reason.clone());
             }

@@ -32,8 +32,7 @@ impl Registry {
 
 impl Miner {
     pub fn take_sample(&mut self, sample: MinerSample, now: Now) {
-        let shares = |s: &MinerSample| s.accepted.unwrap_or(0);
-        if self.sample.as_ref().is_some_and(|(old, _)| shares(&sample) > shares(old)) {
+        if self.sample.as_ref().is_some_and(|(old, _)| sample.accepted_since(old) > 0) {
             self.last_share_at = self.last_share_at.max(Some(now.wall));
         }
         self.sample = Some((sample, now));

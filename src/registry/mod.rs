@@ -80,6 +80,7 @@ pub struct Registry {
     random: outs::Random,
     counter: u64,
     stopping: bool,
+    refusals: pairing::Refusals,
 }
 
 /// What to do with an answer when it comes.
@@ -111,6 +112,7 @@ impl Registry {
             random,
             counter: 0,
             stopping: false,
+            refusals: pairing::Refusals::default(),
         };
         let mut cx = Cx::new(now);
         registry.restore_peers(saved.peers, &mut cx);

@@ -8,7 +8,7 @@ use crate::bus::{
 use crate::model::fault::Fault;
 use crate::model::time::Now;
 use crate::smsg::messages::Body;
-use crate::sys::log::Level;
+use crate::sys::log::{Level, Seldom};
 
 /// One thing to do, in order. `run` carries it out without ever blocking.
 #[derive(Debug)]
@@ -64,6 +64,20 @@ impl Cx {
 
     pub fn warn(&mut self, text: String) {
         self.out.push(Out::Log(Level::Warn, text));
+    }
+
+    /// A line that strangers can cause.
+    pub fn info_seldom(&mut self, kind: &mut Seldom, text: String) {
+        if let Some(text) = kind.take(self.now.mono, text) {
+            self.info(text);
+        }
+    }
+
+    /// As [`Cx::info_seldom`].
+    pub fn warn_seldom(&mut self, kind: &mut Seldom, text: String) {
+        if let Some(text) = kind.take(self.now.mono, text) {
+            self.warn(text);
+        }
     }
 
     pub fn reply(&mut self, to: Sender<Result<Reply, Fault>>, reply: Result<Reply, Fault>) {

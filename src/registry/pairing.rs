@@ -18,12 +18,21 @@ use crate::model::peer::{PeerRecord, PeerState, PeerView};
 use crate::model::time::{Mono, Now, Timestamp};
 use crate::smsg::hello::Hello;
 use crate::smsg::limits::{PAIRING_REQUESTS, PAIRING_WAITS};
+use crate::sys::log::Seldom;
 
 /// One new request a second from one address.
 const PER_SOURCE: Duration = Duration::from_secs(1);
 const REJECTIONS: usize = 200;
 /// Invites that can be open at once.
 const INVITES: usize = 100;
+
+/// What anyone who reaches the port can have written into the log, a line a second of each kind.
+#[derive(Default)]
+pub struct Refusals {
+    pub links: Seldom,
+    invites: Seldom,
+    requests: Seldom,
+}
 
 /// A stranger that asked to be paired.
 pub struct Asked {
@@ -80,7 +89,8 @@ impl Registry {
             let verdict = match pins(&peer.record, &hello) {
                 Ok(()) => Verdict::Welcome,
                 Err(reason) => {
-                    cx.warn(format!("refused a link from {}: {reason}", peer.record.name));
+                    let text = format!("refused a link from {}: {reason}", peer.record.name);
+                    cx.warn_seldom(&mut self.refusals.links, text);
                     stranger(Some(&reason))
                 }
             };
@@ -102,11 +112,12 @@ impl Registry {
         cx: &mut Cx,
     ) {
         let Some(invite) = self.open_invite(secret, cx.now.wall) else {
-            cx.warn(format!(
+            let text = format!(
                 "{} ({}) came with an invite that is not valid here",
                 hello.name,
                 key.node_id()
-            ));
+            );
+            cx.warn_seldom(&mut self.refusals.invites, text);
             let verdict =
                 stranger(Some("the invite is used up, expired, revoked or of another node"));
             return cx.out.push(Out::Verdict { to, verdict });
@@ -156,10 +167,11 @@ impl Registry {
                 "too many pairing requests from this address; ask again in a second",
             ));
         }
-        cx.info(format!(
+        let text = format!(
             "{} ({id}) at {source} asks to pair; `miner-cli peer approve {id}` lets it in",
             hello.name
-        ));
+        );
+        cx.info_seldom(&mut self.refusals.requests, text);
         if self.asked.len() == PAIRING_REQUESTS {
             self.asked.pop_front();
         }

@@ -66,6 +66,11 @@ impl Peer {
         self.record.asking.is_none() && self.record.role.is_none_or(Role::obeys)
     }
 
+    /// It was reached, and its owner has not approved us yet.
+    pub fn awaits_approval(&self) -> bool {
+        self.record.asking.is_some() && self.record.last_seen.is_some()
+    }
+
     /// Linked, and for a rig: heard of within three reports.
     pub fn reachable(&self, now: Now) -> bool {
         let fresh =
@@ -76,7 +81,7 @@ impl Peer {
     }
 
     pub fn state(&self, now: Now) -> PeerState {
-        if self.record.asking.is_some() {
+        if self.awaits_approval() {
             return PeerState::AwaitingApproval;
         }
         match (self.reachable(now), &self.report) {

@@ -56,7 +56,7 @@ impl Registry {
     fn way_to(&self, key: &PublicKey, cx: &Cx) -> Result<LinkId, Fault> {
         let peer = self.peer(key)?;
         let name = &peer.record.name;
-        if peer.record.asking.is_some() {
+        if peer.awaits_approval() {
             return Err(Fault::new(
                 Code::NotAllowed,
                 format!("{name} has not approved this node yet"),

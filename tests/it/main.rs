@@ -3,8 +3,10 @@
 //! Every node is a daemon process of its own in a folder of its own; it is ended by its process id when its
 //! [`node::Node`] is dropped.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+mod demo;
 mod honest;
 mod hostile;
+mod logs;
 mod miners;
 mod node;
 mod pairing;

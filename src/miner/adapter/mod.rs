@@ -1,11 +1,17 @@
 //! Dialects: how one kind of miner program is configured, asked and understood.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::bus::Note;
 use crate::model::profile::Profile;
 use crate::model::stats::MinerSample;
 
+mod ask;
+mod flags;
+mod lolminer;
+mod reading;
+mod srbminer;
 mod tt_miner;
 pub mod xmrig;
 
@@ -63,11 +69,16 @@ pub trait Adapter: Send + Sync {
     /// The profile cannot be run.
     fn launch(&self, launch: &Launch<'_>) -> Result<Plan, StartProblem>;
 
-    /// Asks the miner's API, for at most a few seconds. What the miner does not know is `None`, never 0.
+    /// Asks the miner's API, until `deadline` at the latest. What the miner does not know is `None`, never 0.
     ///
     /// # Errors
     /// No answer that is certainly this miner's could be read; a sentence says why.
-    fn poll(&self, api: &Api) -> Result<MinerSample, String>;
+    fn poll(&self, api: &Api, deadline: Instant) -> Result<MinerSample, String>;
+
+    /// Whether a question that got no answer is worth asking again before the deadline.
+    fn is_flaky(&self) -> bool {
+        false
+    }
 
     /// What a line of output says that the API does not. Called for every line, so it must be quick.
     fn note(&self, line: &str) -> Option<Note>;
@@ -103,10 +114,24 @@ pub static DIALECTS: &[Dialect] = &[
     },
     Dialect {
         name: "tt-miner",
-        description: "TT-Miner: NVIDIA GPU miner (not supported by this version yet)",
+        description: "TT-Miner: GPU miner for ProgPoW, Ethash, KawPow and others",
         programs: &["TT-Miner", "tt-miner"],
         version_argument: None,
         adapter: &tt_miner::TtMiner,
+    },
+    Dialect {
+        name: "lolminer",
+        description: "lolMiner: GPU miner for Ethash, Autolykos, Equihash, Cuckoo and others",
+        programs: &["lolMiner", "lolminer"],
+        version_argument: Some("--version"),
+        adapter: &lolminer::LolMiner,
+    },
+    Dialect {
+        name: "srbminer",
+        description: "SRBMiner-Multi: CPU and GPU miner for many algorithms",
+        programs: &["SRBMiner-MULTI", "srbminer"],
+        version_argument: None,
+        adapter: &srbminer::SrbMiner,
     },
     Dialect {
         name: "simulated",
@@ -144,6 +169,11 @@ fn environment(folder: &Path) -> BTreeMap<String, String> {
     env
 }
 
+/// What any program says whose port another one has. No miner but for its API binds one.
+fn port_taken(line: &str) -> Option<Note> {
+    line.to_ascii_lowercase().contains("address already in use").then_some(Note::ApiPortTaken)
+}
+
 /// A sentence for an end that needs no knowledge of the program.
 #[must_use]
 pub fn plain_exit(code: Option<i32>, signal: Option<i32>) -> String {
@@ -174,8 +204,12 @@ fn path_text(folder: &Path, file: &str) -> Result<String, StartProblem> {
 }
 
 #[cfg(test)]
+mod fake_tests;
+
+#[cfg(test)]
 mod tests {
-    use super::{find, plain_exit};
+    use super::{DIALECTS, find, plain_exit};
+    use crate::model::profile_rules::MINER_TYPES;
 
     #[test]
     fn every_end_has_a_sentence() {
@@ -183,6 +217,12 @@ mod tests {
         assert!(plain_exit(None, Some(9)).contains("memory"));
         assert!(plain_exit(None, Some(64)).contains("64"));
         let unknown = find("xmr").err().unwrap();
-        assert!(unknown.permanent && unknown.reason.contains("xmrig, tt-miner, simulated"));
+        assert!(unknown.permanent && unknown.reason.contains("xmrig, tt-miner, lolminer"));
+    }
+
+    #[test]
+    fn every_type_that_a_profile_may_name_can_be_run_and_the_other_way_round() {
+        let names: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.name).collect();
+        assert_eq!(names, MINER_TYPES);
     }
 }

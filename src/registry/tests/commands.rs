@@ -247,6 +247,7 @@ fn hostile_reports_are_cleaned_and_cannot_speak_for_another() {
     let Ok(Reply::AllStats(all)) = world.call(0, Request::RemoteStatsAll) else { panic!() };
     let (id, seen) = &all[0];
     assert_eq!((*id, seen.node_name.as_str()), (world.nodes[1].card.id, "rig"));
+    assert_eq!(seen.node_id, world.nodes[1].card.id);
     assert_eq!(seen.miners.len(), 1);
     let algorithm = seen.miners[0].algorithm.as_ref().unwrap();
     assert!(!algorithm.contains('\u{1b}') && algorithm.chars().count() < 130);

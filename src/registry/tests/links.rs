@@ -4,8 +4,10 @@ use std::time::Duration;
 use super::world::{World, profile};
 use crate::bus::{Event, LinkEvent, LinkHandle, LinkId, LinkUp, Reply, Request};
 use crate::model::fault::Code;
+use crate::model::node::Role;
 use crate::model::peer::PeerState;
 use crate::model::stats::{RigState, Totals};
+use crate::smsg::messages::Body;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -162,6 +164,34 @@ fn a_dead_link_gives_way_to_a_new_one_from_the_same_peer() {
     // The old link's end, told late, does not touch the new one.
     world.event(0, Event::Link(LinkEvent::Down { link: LinkId(0), reason: "late".to_owned() }));
     assert!(world.peers(0)[0].connected);
+}
+
+#[test]
+fn a_rig_that_is_cut_off_leaves_the_totals_at_once() {
+    let mut world = World::linked();
+    start(&mut world);
+    world.nodes[1].cut_off = true;
+    world.cut_all(0);
+    let sum = totals(&mut world);
+    assert!(sum.algorithms.is_empty() && (sum.accepted, sum.rigs.unreachable) == (0, 1), "{sum:?}");
+}
+
+#[test]
+fn only_the_peer_that_was_asked_can_answer() {
+    let mut world = World::new(&[Role::Controller, Role::Worker, Role::Worker]);
+    let own = world.id(0);
+    for (rig, name) in [(1, "rig"), (2, "other")] {
+        world.call(0, World::add_request(rig, name)).unwrap();
+        world.call(rig, Request::Approve { peer: own.clone() }).unwrap();
+        world.pass(5 * S);
+    }
+    world.nodes[1].frozen = true;
+    let waiting = world.ask(0, Request::PingPeer { peer: "rig".to_owned() });
+    let id = world.nodes[0].registry.waiting.keys().next().unwrap().clone();
+    world.answer(2, &id, Body::Pong {});
+    assert!(waiting.try_recv().is_err(), "another peer's answer counts for nothing");
+    world.pass(6 * S);
+    assert!(matches!(waiting.try_recv(), Ok(Err(f)) if f.code == Code::Timeout));
 }
 
 #[test]

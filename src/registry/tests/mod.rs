@@ -4,4 +4,5 @@ mod links;
 mod miners;
 mod pairing;
 mod profiles;
+mod refusals;
 mod world;

@@ -149,6 +149,22 @@ fn strangers_leave_at_most_a_hundred_requests_one_a_second_and_for_a_day() {
 }
 
 #[test]
+fn one_address_leaves_one_new_request_a_second() {
+    let mut world = World::new(&[Role::Worker, Role::Dual, Role::Dual]);
+    let ask = |world: &mut World, node: usize| {
+        world.greet_from(0, node, 7, stranger(&format!("s{node}"), Some("word")))
+    };
+    assert!(matches!(ask(&mut world, 1), Some(Verdict::NotRegistered { request: Some(_), .. })));
+    let second = ask(&mut world, 2);
+    assert!(
+        matches!(&second, Some(Verdict::NotRegistered { request: None, reason: Some(_) })),
+        "{second:?}"
+    );
+    world.pass(Duration::from_secs(1));
+    assert!(matches!(ask(&mut world, 2), Some(Verdict::NotRegistered { request: Some(_), .. })));
+}
+
+#[test]
 fn a_stranger_that_does_not_ask_leaves_nothing_behind() {
     let mut world = World::new(&[Role::Worker, Role::Dual]);
     let answer = world.greet(0, 1, stranger("s", None));
@@ -191,11 +207,23 @@ fn a_node_that_cannot_be_reached_is_not_stored_unless_its_key_is_known() {
     if let Request::AddPeer { public_key, .. } = &mut request {
         *public_key = Some(key);
     }
+    let wrong = |request: &Request| match request.clone() {
+        Request::AddPeer { address, name, invite, .. } => {
+            Request::AddPeer { address, name, invite, public_key: Some(PublicKey([99; 32])) }
+        }
+        other => other,
+    };
+    let other_key = wrong(&request);
     world.call(0, request).unwrap();
-    assert_eq!(world.peers(0)[0].public_key, Some(key));
+    let row = world.peers(0).remove(0);
+    assert_eq!((row.public_key, row.state), (Some(key), PeerState::Rig(RigState::Unreachable)));
     world.nodes[1].cut_off = false;
     world.pass(Duration::from_secs(90));
     assert_eq!(world.peers(1).len(), 1, "it was tried until it answered");
+    assert_eq!(world.peers(0)[0].state, PeerState::AwaitingApproval);
+    world.call(0, Request::RemovePeer { peer: "rig".to_owned() }).unwrap();
+    assert_eq!(world.call(0, other_key).unwrap_err().code, Code::KeyMismatch);
+    assert!(world.peers(0).is_empty());
 }
 
 #[test]

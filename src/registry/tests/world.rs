@@ -279,8 +279,19 @@ impl World {
 
     /// `hello` of `from`, said to `node`.
     pub fn greet(&mut self, node: usize, from: usize, hello: Hello) -> Option<Verdict> {
+        self.greet_from(node, from, u8::try_from(from).unwrap(), hello)
+    }
+
+    /// The same from the address 10.0.0.`host`.
+    pub fn greet_from(
+        &mut self,
+        node: usize,
+        from: usize,
+        host: u8,
+        hello: Hello,
+    ) -> Option<Verdict> {
         let (reply, answer) = reply_channel();
-        let source = IpAddr::V4(Ipv4Addr::new(10, 0, 0, u8::try_from(from).unwrap()));
+        let source = IpAddr::V4(Ipv4Addr::new(10, 0, 0, host));
         let key = self.nodes[from].card.public_key;
         self.event(
             node,
@@ -368,6 +379,15 @@ impl World {
             link,
             Outbound::Message { id: "by-hand".to_owned(), reply_to: None, body: Box::new(body) },
         );
+        self.settle();
+    }
+
+    /// An answer of `node` to its only peer, to a request that was perhaps never sent to it.
+    pub fn answer(&mut self, node: usize, to: &str, body: Body) {
+        let link = *self.nodes[node].links.keys().next().expect("it is linked");
+        let reply_to = Some(to.to_owned());
+        let id = "by-hand".to_owned();
+        self.send(node, link, Outbound::Message { id, reply_to, body: Box::new(body) });
         self.settle();
     }
 

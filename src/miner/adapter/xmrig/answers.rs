@@ -2,11 +2,8 @@
 //! places 0: both become `None`.
 use serde_json::Value;
 
+use super::super::reading::{MOST_DEVICES, word};
 use crate::model::stats::{Device, Hashrate, HugePages, MinerSample, Pool};
-use crate::model::text;
-
-/// More devices than this in one machine are an error of the answer.
-const MOST_DEVICES: usize = 256;
 
 /// # Errors
 /// The answer is cut off, is no summary, or is that of another process than the one started as `instance`.
@@ -114,10 +111,6 @@ fn huge_pages(value: &Value) -> Option<HugePages> {
 
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().filter(|n| n.is_finite() && *n >= 0.0)
-}
-
-fn word(value: &Value, most: usize) -> Option<String> {
-    value.as_str().map(|said| text::clean(said, most)).filter(|said| !said.is_empty())
 }
 
 #[cfg(test)]

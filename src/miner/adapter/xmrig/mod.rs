@@ -3,17 +3,14 @@ mod answers;
 mod config;
 mod lines;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Adapter, Api, Launch, Plan, StartProblem};
+use super::{Adapter, Api, Launch, Plan, StartProblem, ask};
 use crate::bus::Note;
-use crate::httpc::{self, HttpRequest};
 use crate::model::stats::MinerSample;
 
 /// XMRig answers within milliseconds, even while it builds a data set.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A summary has 2.3 KB; the back ends of a machine with 256 threads about 30 KB.
-const LONGEST_ANSWER: usize = 1 << 20;
 
 pub struct Xmrig {
     pub simulated: bool,
@@ -24,10 +21,10 @@ impl Adapter for Xmrig {
         config::plan(launch, self.simulated)
     }
 
-    fn poll(&self, api: &Api) -> Result<MinerSample, String> {
-        let mut sample = answers::summary(&get(api, "/2/summary")?, &api.instance)?;
+    fn poll(&self, api: &Api, deadline: Instant) -> Result<MinerSample, String> {
+        let mut sample = answers::summary(&get(api, "/2/summary", deadline)?, &api.instance)?;
         // Threads and devices are an extra: without them the reading is still one.
-        if let Ok(backends) = get(api, "/2/backends") {
+        if let Ok(backends) = get(api, "/2/backends", deadline) {
             answers::backends(&backends, &mut sample);
         }
         Ok(sample)
@@ -47,30 +44,15 @@ impl Adapter for Xmrig {
     }
 }
 
-fn get(api: &Api, path: &str) -> Result<Vec<u8>, String> {
+fn get(api: &Api, path: &str, deadline: Instant) -> Result<Vec<u8>, String> {
     let authorization = format!("Bearer {}", api.token);
-    let request = HttpRequest {
-        method: "GET",
-        address: &format!("127.0.0.1:{}", api.port),
-        path,
-        headers: &[("Authorization", &authorization)],
-        body: None,
-        deadline: PATIENCE,
-        most: LONGEST_ANSWER,
-    };
-    let answer = httpc::send(&request).map_err(|e| format!("the miner's API: {e}"))?;
-    match answer.status {
-        200 => Ok(answer.body),
-        401 | 403 => {
-            Err("the miner's API refuses our token: another program may have its port".to_owned())
-        }
-        status => Err(format!("the miner's API answered with status {status}")),
-    }
+    let deadline = deadline.min(Instant::now() + PATIENCE);
+    ask::get(api, path, &[("Authorization", &authorization)], deadline)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Adapter as _, Api, Xmrig};
+    use super::{Adapter as _, Api, Instant, PATIENCE, Xmrig};
     use crate::sys::thread;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
@@ -91,7 +73,7 @@ mod tests {
         })
         .unwrap();
         let api = Api { port, token: "TOKEN".to_owned(), instance: "vm".to_owned() };
-        let sample = Xmrig { simulated: false }.poll(&api);
+        let sample = Xmrig { simulated: false }.poll(&api, Instant::now() + PATIENCE);
         let request = server.join().unwrap();
         assert!(request.starts_with("GET /2/summary HTTP/1.1\r\n"), "{request}");
         assert!(request.contains("\r\nAuthorization: Bearer TOKEN\r\n"), "{request}");
