@@ -87,7 +87,8 @@ function row(peer, stats) {
   tr.cells[0].className = `state ${colour}`;
   tr.title = peer.reason ?? "";
   put(tr.cells[0], `${shape} ${peer.state}`);
-  put(tr.cells[1], peer.name);
+  const labels = Object.entries(peer.labels).map(([key, value]) => `${key}=${value}`);
+  put(tr.cells[1], [peer.name, ...labels].join(" · "));
   put(tr.cells[2], old ? "–" : hashrates(miners));
   put(tr.cells[3], number(count("accepted")));
   put(tr.cells[4], number(count("rejected")));

@@ -65,7 +65,7 @@ fn answer(request: &Request) -> Result<Reply, Fault> {
         Request::PingPeer { .. } => Ok(Reply::Ping { ping_ms: 1.5 }),
         Request::Peer { peer } if peer == "none" => fault(Code::PeerNotFound),
         Request::Peer { peer } if peer == "disk" => fault(Code::Internal),
-        Request::Join { .. } | Request::AddPeer { .. } | Request::Peer { .. } | Request::Approve { .. } => {
+        Request::Join { .. } | Request::AddPeer { .. } | Request::Peer { .. } | Request::Approve { .. } | Request::SetLabels { .. } => {
             Ok(Reply::Peer(Box::new(serde_json::from_value(peer()).unwrap())))
         }
         Request::Peers => Ok(Reply::Peers(vec![serde_json::from_value(peer()).unwrap()])),
@@ -85,6 +85,11 @@ fn answer(request: &Request) -> Result<Reply, Fault> {
         Request::Miners => Ok(Reply::MinerList(vec![])),
         Request::Miner { .. } => Ok(Reply::Miner(Box::default())),
         Request::AvailableMiners => Ok(Reply::Available(vec![])),
+        Request::Policy => Ok(Reply::Policy(Box::new(miner_cli::model::policy::Policy {
+            wallets: Some(vec!["48W".into()]),
+            remote: miner_cli::model::policy::Remote::StartStop,
+            ..Default::default()
+        }))),
         Request::HashrateHistory { .. } => {
             Ok(Reply::History(vec![(Timestamp(0), Some(5.0)), (Timestamp(10_000), None)]))
         }
@@ -227,6 +232,14 @@ fn each_route_asks_the_registry_and_answers_in_its_shape() {
         ("GET", "/peers/Keller%20N%C2%BA%207", None, 200, peer(), "Peer { peer: \"Keller Nº 7\""),
         ("DELETE", "/peers/rig", None, 200, done("peer removed"), "RemovePeer"),
         ("POST", "/peers/rig/ping", None, 200, json!({"pingMs":1.5}), "PingPeer"),
+        (
+            "PUT",
+            "/peers/rig/labels",
+            Some(r#"{"site":"garage"}"#),
+            200,
+            peer(),
+            "SetLabels { peer: \"rig\", labels: {\"site\": \"garage\"}",
+        ),
         ("POST", "/peers/rig/approve", None, 200, peer(), "Approve"),
         ("POST", "/peers/rig/reject", None, 200, done("rejected"), "Reject"),
         ("GET", "/remote/totals", None, 200, Value::Null, "RemoteTotals"),
@@ -292,6 +305,15 @@ fn each_route_asks_the_registry_and_answers_in_its_shape() {
             "HashrateHistory",
         ),
         ("DELETE", "/miners/m", None, 200, affected, "StopMiner"),
+        (
+            "GET",
+            "/policy",
+            None,
+            200,
+            json!({"wallets": ["48W"], "pools": null, "controllers": null, "arguments": null,
+                "remote": "start-stop"}),
+            "Policy",
+        ),
     ];
     for (method, path, body, status, json, asked) in rows {
         let response = api.ask(method, path, body);
@@ -330,6 +352,7 @@ fn health_is_public_under_both_addresses_and_says_when_the_core_is_gone() {
     let context = miner_cli::http::HttpContext {
         events,
         logs: Arc::default(),
+        node_db: "/nowhere/node.db".into(),
         token: TOKEN.into(),
         hosts: vec![],
         version: "1",

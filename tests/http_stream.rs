@@ -81,6 +81,10 @@ fn event(client: &mut BufReader<TcpStream>) -> String {
     text
 }
 
+fn end(code: &str, reason: &str) -> String {
+    format!("event: end\ndata: {{\"code\":\"{code}\",\"reason\":\"{reason}\"}}\n\n")
+}
+
 fn part(lines: &[&str], skipped: u64) -> LogPart {
     LogPart { lines: lines.iter().map(|l| (*l).to_owned()).collect(), skipped, ended: false }
 }
@@ -103,7 +107,7 @@ fn lines_come_in_order_at_once_with_their_gaps_and_the_end() {
     );
     sink.send(LogPart { ended: true, ..part(&["last"], 0) }).unwrap();
     assert_eq!(event(&mut client), "data: \"last\"\n\n");
-    assert_eq!(event(&mut client), "event: end\ndata: \"the miner was stopped\"\n\n");
+    assert_eq!(event(&mut client), end("STOPPED", "the miner was stopped"));
     assert_eq!(event(&mut client), "", "the connection is closed");
     assert_eq!(logs.ends.recv_timeout(WAIT), Ok(number));
 }
@@ -113,7 +117,7 @@ fn a_dropped_sink_ends_the_stream() {
     let logs = logs(Limits::default());
     let (mut client, number, sink) = follow(&logs, "m/stream");
     drop(sink);
-    assert_eq!(event(&mut client), "event: end\ndata: \"the log ended\"\n\n");
+    assert_eq!(event(&mut client), end("LINK_LOST", "the link to the rig was lost"));
     assert_eq!(logs.ends.recv_timeout(WAIT), Ok(number));
 }
 
@@ -190,6 +194,6 @@ fn the_end_of_the_daemon_is_an_event() {
     let logs = logs(Limits::default());
     let (mut client, _, _sink) = follow(&logs, "m/stream");
     logs.daemon.stop();
-    assert_eq!(event(&mut client), "event: end\ndata: \"the daemon is ending\"\n\n");
+    assert_eq!(event(&mut client), end("SHUTDOWN", "the daemon is ending"));
     assert_eq!(event(&mut client), "");
 }

@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
+use super::audit::Audit;
+use super::events::Events;
 use crate::model::node::Role;
 use crate::sys::log::Level;
+
+mod many;
+
+pub use many::{RemoteDeploy, RemoteRestart, RemoteStart, RemoteStop};
 
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| format!("{e} (examples: 30m, 24h, 7d)"))
@@ -40,6 +46,8 @@ pub enum Verb {
     Doctor(Doctor),
     Dashboard(Dashboard),
     Demo(Demo),
+    Events(Events),
+    Audit(Audit),
 }
 
 /// this node: its identity, its daemon, invites
@@ -147,6 +155,7 @@ pub enum PeerVerb {
     Reject(PeerReject),
     Remove(PeerRemove),
     Ping(PeerPing),
+    Label(PeerLabel),
 }
 
 /// register another node
@@ -217,6 +226,19 @@ pub struct PeerPing {
     pub count: u32,
 }
 
+/// set and remove labels of a node, or print them; `remote start --label KEY=VALUE` chooses rigs by them
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "label")]
+#[argh(help_triggers("-h", "--help", "help"))]
+pub struct PeerLabel {
+    /// id, unique prefix of an id, or name
+    #[argh(positional)]
+    pub peer: String,
+    /// KEY=VALUE sets a label, KEY= or KEY- removes it
+    #[argh(positional)]
+    pub changes: Vec<String>,
+}
+
 /// rigs: see and steer them
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "remote")]
@@ -247,45 +269,6 @@ pub struct RemoteStatus {
     pub peer: Option<String>,
 }
 
-/// start a profile on rigs
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "start")]
-#[argh(help_triggers("-h", "--help", "help"))]
-pub struct RemoteStart {
-    /// rigs: ids, unique prefixes or names
-    #[argh(positional)]
-    pub peers: Vec<String>,
-    /// id of a profile of this node
-    #[argh(option)]
-    pub profile: String,
-}
-
-/// stop one miner of a rig, or all of them
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "stop")]
-#[argh(help_triggers("-h", "--help", "help"))]
-pub struct RemoteStop {
-    /// id, unique prefix of an id, or name
-    #[argh(positional)]
-    pub peer: String,
-    /// the miner; all when left out
-    #[argh(positional)]
-    pub miner: Option<String>,
-}
-
-/// restart one miner of a rig, or all of them
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "restart")]
-#[argh(help_triggers("-h", "--help", "help"))]
-pub struct RemoteRestart {
-    /// id, unique prefix of an id, or name
-    #[argh(positional)]
-    pub peer: String,
-    /// the miner; all when left out
-    #[argh(positional)]
-    pub miner: Option<String>,
-}
-
 /// print what a miner printed
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "logs")]
@@ -306,19 +289,6 @@ pub struct RemoteLogs {
     /// the run before the present one
     #[argh(switch)]
     pub previous: bool,
-}
-
-/// copy a profile to rigs without starting it
-#[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "deploy")]
-#[argh(help_triggers("-h", "--help", "help"))]
-pub struct RemoteDeploy {
-    /// rigs: ids, unique prefixes or names
-    #[argh(positional)]
-    pub peers: Vec<String>,
-    /// id of a profile of this node
-    #[argh(option)]
-    pub profile: String,
 }
 
 /// what to mine: the profiles of this node

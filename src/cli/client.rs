@@ -13,8 +13,9 @@ use crate::model::fault::{Code, Fault};
 
 pub const BASE: &str = "/api/v1/mining";
 
-/// Longer than the daemon's own patience with any rig, so that its sentence about a time-out arrives.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// Longer than the daemon's own patience with any rig (35 s) and its queue (10 s), so that its sentence about a
+/// time-out arrives.
+const PATIENCE: Duration = Duration::from_secs(50);
 /// For finding out whether a daemon runs.
 const KNOCK: Duration = Duration::from_secs(3);
 /// The longest answer, in bytes: 10,000 lines of a log fit.

@@ -80,6 +80,19 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// In the shape of the daemon's own faults, for a row among others.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Fault(fault) => fault.clone(),
+            Self::Usage(message) => Fault::new(Code::Invalid, message),
+            Self::NoDaemon { message, hint } => Fault::new(Code::Unavailable, message).hint(hint),
+            Self::OutputClosed => Fault::new(Code::Internal, "the output was closed"),
+        }
+    }
+}
+
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)

@@ -15,13 +15,16 @@ use screen::Screen;
 
 mod api;
 mod args;
+mod audit;
 mod client;
 mod dashboard;
 mod demo;
 mod doctor;
+mod events;
 mod exit;
 mod follow;
 mod machine;
+mod many;
 mod miner;
 mod node;
 mod peer;
@@ -116,5 +119,7 @@ fn dispatch(top: Top, session: &mut Session) -> Ended {
         Verb::Doctor(_) => doctor::run(session),
         Verb::Dashboard(_) => dashboard::run(session),
         Verb::Demo(demo) => demo::run(&demo, session),
+        Verb::Events(events) => events::run(&events, session),
+        Verb::Audit(audit) => audit::run(&audit, session),
     }
 }

@@ -2,11 +2,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::args::{PeerAdd, PeerPing, PeerVerb};
+use super::args::{PeerAdd, PeerLabel, PeerPing, PeerVerb};
 use super::client::{Reply, segment};
 use super::exit::{Exit, Failure};
 use super::table::{Align, Cell, Table};
 use super::{Ended, Session, units};
+use crate::model::labels::{self, Labels};
 use crate::model::node::NodeInfo;
 use crate::model::peer::{PeerState, PeerView};
 use crate::sys::clock;
@@ -27,6 +28,7 @@ pub fn run(verb: PeerVerb, session: &mut Session) -> Ended {
             told(&reply, &format!("{} is removed.", remove.peer), session)
         }
         PeerVerb::Ping(ping) => self::ping(&ping, session),
+        PeerVerb::Label(wanted) => label(&wanted, session),
     }
 }
 
@@ -41,7 +43,7 @@ pub fn told(reply: &Reply, sentence: &str, session: &mut Session) -> Ended {
 }
 
 /// The word for a peer's state.
-fn state_word(state: PeerState) -> &'static str {
+pub fn state_word(state: PeerState) -> &'static str {
     match state {
         PeerState::PairingRequest => "pairing-request",
         PeerState::AwaitingApproval => "awaiting-approval",
@@ -138,6 +140,7 @@ fn table(peers: &[PeerView]) -> Table {
         ("PING", Align::Right),
         ("SCORE", Align::Right),
         ("LAST SEEN", Align::Right),
+        ("LABELS", Align::Left),
         ("REASON", Align::Left),
     ]);
     for peer in peers {
@@ -152,10 +155,36 @@ fn table(peers: &[PeerView]) -> Table {
             units::measure(peer.ping_ms, "ms").into(),
             units::count(peer.score.map(u64::from)).into(),
             seen.into(),
+            labels::text(&peer.labels).into(),
             peer.reason.as_deref().unwrap_or_default().into(),
         ]);
     }
     table
+}
+
+/// Changes the labels of a peer, and prints those that it has then.
+fn label(wanted: &PeerLabel, session: &mut Session) -> Ended {
+    let change = |set: &mut Labels| -> Result<(), Failure> {
+        let mut all = wanted.changes.iter();
+        all.try_for_each(|typed| labels::change(set, typed)).map_err(Failure::Usage)
+    };
+    // What is wrong with them is said before anybody is asked.
+    change(&mut Labels::new())?;
+    let client = session.client()?;
+    let mut peer: PeerView = client.get(&format!("/peers/{}", segment(&wanted.peer)))?.read()?;
+    if !wanted.changes.is_empty() {
+        change(&mut peer.labels)?;
+        let path = format!("/peers/{}/labels", peer.id);
+        peer = client.ask("PUT", &path, Some(&json!(peer.labels)))?.read()?;
+    }
+    if session.globals.json {
+        session.screen.json(&peer.labels)?;
+    } else {
+        let text = labels::text(&peer.labels);
+        let text = if text.is_empty() { "no labels" } else { &text };
+        session.screen.line(&format!("{}: {text}", peer.name))?;
+    }
+    Ok(Exit::Done)
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,8 @@
 use std::path::PathBuf;
 
 /// Switches: they take no value.
-const SWITCHES: [&str; 6] = ["--json", "--version", "--help", "--follow", "--previous", "-V"];
+const SWITCHES: [&str; 8] =
+    ["--json", "--version", "--help", "--follow", "--previous", "-V", "--all", "--dry-run"];
 
 /// What the environment says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -2,9 +2,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::args::{RemoteRestart, RemoteStop, RemoteVerb};
-use super::client::{Client, Reply, segment};
+use super::args::{RemoteDeploy, RemoteRestart, RemoteStart, RemoteStop, RemoteVerb};
+use super::client::{Reply, segment};
 use super::exit::{Exit, Failure};
+use super::many::{self, Choice, Order};
 use super::{Ended, Session, follow, status};
 
 pub fn run(verb: RemoteVerb, session: &mut Session) -> Ended {
@@ -13,26 +14,97 @@ pub fn run(verb: RemoteVerb, session: &mut Session) -> Ended {
             Some(peer) => status::one(peer, session),
             None => status::all(session),
         },
-        RemoteVerb::Start(start) => each(&start.peers, session, |client, peer| {
-            let wanted = json!({"profileId": start.profile});
-            let reply = command(client, peer, "start", &wanted)?;
-            let started: Started = reply.read()?;
-            Ok((reply, format!("{}: {}", started.status, started.miner_name)))
-        }),
-        RemoteVerb::Deploy(deploy) => each(&deploy.peers, session, |client, peer| {
-            let wanted = json!({"profileId": deploy.profile});
-            let reply = command(client, peer, "deploy", &wanted)?;
-            Ok((reply, format!("profile {} deployed", deploy.profile)))
-        }),
-        RemoteVerb::Stop(RemoteStop { peer, miner }) => {
-            all_or_one(&peer, miner.as_deref(), "stop", session)
+        RemoteVerb::Start(start) => self::start(start, session),
+        RemoteVerb::Deploy(deploy) => self::deploy(deploy, session),
+        RemoteVerb::Stop(stop) => {
+            let RemoteStop { named, miner, all, label: labels, dry_run, max_parallel } = stop;
+            let (names, miner) = rigs_and_miner(named, miner)?;
+            let choice = Choice { names, all, labels, dry_run, max_parallel };
+            act(&choice, miner.as_deref(), ("stop", "stopped"), session)
         }
-        RemoteVerb::Restart(RemoteRestart { peer, miner }) => {
-            all_or_one(&peer, miner.as_deref(), "restart", session)
+        RemoteVerb::Restart(restart) => {
+            let RemoteRestart { named, miner, all, label: labels, dry_run, max_parallel } = restart;
+            let (names, miner) = rigs_and_miner(named, miner)?;
+            let choice = Choice { names, all, labels, dry_run, max_parallel };
+            act(&choice, miner.as_deref(), ("restart", "restarted"), session)
         }
         RemoteVerb::Logs(logs) if logs.follow => follow::run(&logs, session),
         RemoteVerb::Logs(logs) => follow::tail(&logs, session),
     }
+}
+
+fn start(start: RemoteStart, session: &mut Session) -> Ended {
+    let RemoteStart { peers: names, profile, all, label: labels, dry_run, max_parallel } = start;
+    let say = |_: &str, reply: &Reply| {
+        let started: Started = reply.read()?;
+        Ok(format!("{}: {}", started.status, started.miner_name))
+    };
+    let order = Order {
+        verb: "start",
+        done: "started",
+        what: format!("start profile {profile}"),
+        body: json!({"profileId": profile}),
+        say: &say,
+    };
+    many::run(&Choice { names, all, labels, dry_run, max_parallel }, &order, session)
+}
+
+fn deploy(deploy: RemoteDeploy, session: &mut Session) -> Ended {
+    let RemoteDeploy { peers: names, profile, all, label: labels, dry_run, max_parallel } = deploy;
+    let order = Order {
+        verb: "deploy",
+        done: "deployed",
+        what: format!("deploy profile {profile}"),
+        body: json!({"profileId": profile}),
+        say: &|_, _| Ok(format!("profile {profile} deployed")),
+    };
+    many::run(&Choice { names, all, labels, dry_run, max_parallel }, &order, session)
+}
+
+/// What stands behind `stop`: `PEER [MINER]`, or with `--miner` rigs alone.
+fn rigs_and_miner(
+    mut named: Vec<String>,
+    miner: Option<String>,
+) -> Result<(Vec<String>, Option<String>), Failure> {
+    match (named.len(), &miner) {
+        (2, None) => {
+            let miner = named.pop();
+            Ok((named, miner))
+        }
+        (3.., None) => {
+            let message = "PEER [MINER] is wanted; several rigs go with --miner, --label or --all";
+            Err(Failure::Usage(message.to_owned()))
+        }
+        _ => Ok((named, miner)),
+    }
+}
+
+/// Stops or restarts one miner of each rig that is meant, or all of them.
+fn act(
+    choice: &Choice,
+    miner: Option<&str>,
+    (verb, done): (&'static str, &'static str),
+    session: &mut Session,
+) -> Ended {
+    if let Some(peer) = choice.one_name() {
+        return all_or_one(peer, miner, verb, session);
+    }
+    let say = |rig: &str, reply: &Reply| {
+        let acted: Acted = reply.read()?;
+        Ok(acted.sentence(&format!("miner-cli remote status {rig}")))
+    };
+    let order = Order {
+        verb,
+        done,
+        what: format!("{verb} {}", miner.unwrap_or("all of its miners")),
+        body: wanted(miner),
+        say: &say,
+    };
+    many::run(choice, &order, session)
+}
+
+fn wanted(miner: Option<&str>) -> Value {
+    miner.map_or_else(|| json!({}), |name| json!({"minerName": name}))
 }
 
 #[derive(Deserialize)]
@@ -65,13 +137,9 @@ impl Acted {
     }
 }
 
-fn command(client: &Client, peer: &str, verb: &str, wanted: &Value) -> Result<Reply, Failure> {
-    client.ask("POST", &format!("/remote/{}/{verb}", segment(peer)), Some(wanted))
-}
-
 fn all_or_one(peer: &str, miner: Option<&str>, verb: &str, session: &mut Session) -> Ended {
-    let wanted = miner.map_or_else(|| json!({}), |name| json!({"minerName": name}));
-    let reply = command(&session.client()?, peer, verb, &wanted)?;
+    let path = format!("/remote/{}/{verb}", segment(peer));
+    let reply = session.client()?.ask("POST", &path, Some(&wanted(miner)))?;
     if session.globals.json {
         session.screen.body(&reply.text)?;
         return Ok(Exit::Done);
@@ -80,42 +148,4 @@ fn all_or_one(peer: &str, miner: Option<&str>, verb: &str, session: &mut Session
     let look = format!("miner-cli remote status {peer}");
     session.screen.line(&format!("{peer}: {}", acted.sentence(&look)))?;
     Ok(Exit::Done)
-}
-
-/// Does one thing on each of `peers`, one line each; in JSON an array with a row each. A single rig's failure is the
-/// command's own, with its exit code; one of several makes it 1.
-fn each(
-    peers: &[String],
-    session: &mut Session,
-    act: impl Fn(&Client, &str) -> Result<(Reply, String), Failure>,
-) -> Ended {
-    if peers.is_empty() {
-        return Err(Failure::Usage("name at least one rig".to_owned()));
-    }
-    let client = session.client()?;
-    let mut rows = Vec::new();
-    let mut failed = false;
-    for peer in peers {
-        let row = match act(&client, peer) {
-            Ok((reply, sentence)) => {
-                if !session.globals.json {
-                    session.screen.line(&format!("{peer}: {sentence}"))?;
-                }
-                reply.read::<Value>().unwrap_or(Value::Null)
-            }
-            Err(Failure::Fault(fault)) if peers.len() > 1 => {
-                failed = true;
-                session.screen.fault(&format!("{peer}: {fault}"), None);
-                json!(fault)
-            }
-            Err(failure) => return Err(failure),
-        };
-        let mut row = if row.is_object() { row } else { json!({}) };
-        row["peer"] = json!(peer);
-        rows.push(row);
-    }
-    if session.globals.json {
-        session.screen.json(&rows)?;
-    }
-    Ok(if failed { Exit::Failed } else { Exit::Done })
 }

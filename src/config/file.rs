@@ -7,6 +7,9 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::{ApiConfig, Config, MinerProgram, listen};
 use crate::model::address;
+use crate::model::key::PublicKey;
+use crate::model::policy::{self, Policy, PoolRule, Remote};
+use crate::model::text::clean;
 use crate::sys::log::Level;
 
 #[derive(serde::Deserialize)]
@@ -18,6 +21,7 @@ struct File {
     log_level: Level,
     api: Api,
     miners: Miners,
+    policy: PolicyTable,
 }
 
 #[derive(serde::Deserialize)]
@@ -50,10 +54,31 @@ struct Program {
     sha256: Option<String>,
 }
 
+/// [`Policy`] as it is written.
+#[derive(serde::Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct PolicyTable {
+    #[serde(deserialize_with = "words")]
+    wallets: Option<Vec<String>>,
+    #[serde(deserialize_with = "pools")]
+    pools: Option<Vec<PoolRule>>,
+    #[serde(deserialize_with = "keys")]
+    controllers: Option<Vec<PublicKey>>,
+    #[serde(deserialize_with = "words")]
+    arguments: Option<Vec<String>>,
+    remote: Remote,
+}
+
 impl Default for File {
     fn default() -> Self {
         let Config { listen, log_level, .. } = Config::default();
-        Self { listen, log_level, api: Api::default(), miners: Miners::default() }
+        Self {
+            listen,
+            log_level,
+            api: Api::default(),
+            miners: Miners::default(),
+            policy: PolicyTable::default(),
+        }
     }
 }
 
@@ -83,7 +108,15 @@ pub fn parse(text: &str) -> Result<Config, String> {
         log_level: file.log_level,
         api: ApiConfig { bind, allow_plaintext, hosts },
         miners,
+        policy: file.policy.into(),
     })
+}
+
+impl From<PolicyTable> for Policy {
+    fn from(table: PolicyTable) -> Self {
+        let PolicyTable { wallets, pools, controllers, arguments, remote } = table;
+        Self { wallets, pools, controllers, arguments, remote }
+    }
 }
 
 /// Line and column of a byte, both from 1, the column in characters.
@@ -113,6 +146,33 @@ fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
     }
 }
 
+/// A list of the policy, each entry read by `read`; the error names the entry.
+fn list<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    if texts.len() > policy::MOST {
+        return Err(D::Error::custom(format!("at most {} entries are taken", policy::MOST)));
+    }
+    let entries = texts.iter().map(|text| {
+        read(text).map_err(|e| D::Error::custom(format!("{:?}: {e}", clean(text, 64))))
+    });
+    entries.collect::<Result<_, _>>().map(Some)
+}
+
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    list(deserializer, |text| policy::check_entry(text).map(|()| text.to_owned()))
+}
+
+fn pools<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PoolRule>>, D::Error> {
+    list(deserializer, str::parse)
+}
+
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PublicKey>>, D::Error> {
+    list(deserializer, str::parse)
+}
+
 fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
     if path.is_absolute() {
@@ -133,6 +193,8 @@ fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 mod tests {
     use super::parse;
     use crate::config::{Config, Flags};
+    use crate::model::key::PublicKey;
+    use crate::model::policy::{Policy, Remote};
     use crate::sys::log::Level;
 
     #[test]
@@ -147,7 +209,9 @@ mod tests {
     fn everything_is_read() {
         let text = "listen = \"127.0.0.1:0\"\nlog_level = \"debug\"\n[api]\nbind = \":80\"\n\
                     allow_plaintext = true\n[miners.xmrig]\npath = \"/opt/xmrig\"\nsha256 = \"";
-        let config = parse(&format!("{text}{}\"\n[miners.tt-miner]\n", "aB".repeat(32))).unwrap();
+        let config =
+            parse(&format!("{text}{}\"\n[miners.tt-miner]\n[miners.lolminer]\n", "aB".repeat(32)))
+                .unwrap();
         assert_eq!(config.listen, "127.0.0.1:0");
         assert_eq!(config.log_level, Level::Debug);
         assert!(config.api.allow_plaintext && config.api.bind == ":80");
@@ -155,13 +219,21 @@ mod tests {
         assert_eq!(xmrig.path.as_deref(), Some(std::path::Path::new("/opt/xmrig")));
         assert_eq!(xmrig.sha256, Some("ab".repeat(32)));
         assert!(config.miners["tt-miner"].path.is_none());
+        assert!(config.miners.contains_key("lolminer") && !config.miners.contains_key("srbminer"));
     }
 
     #[test]
     fn every_mistake_is_placed_and_says_what_is_expected() {
         for (text, place, words) in [
             ("lisen = \":1\"", "line 1, column 1", "expected one of `listen`"),
-            ("\n[policy]\nremote = 1", "line 2, column 2", "unknown field `policy`"),
+            ("\n[polices]\nremote = 1", "line 2, column 2", "unknown field `polices`"),
+            ("[policy]\nremote = \"some\"", "line 2, column 10", "`start-stop`"),
+            ("[policy]\nwalets = []", "line 2, column 1", "expected one of `wallets`"),
+            ("[policy]\nwallets = \"w\"", "line 2, column 11", "expected a sequence"),
+            ("[policy]\nwallets = [\"w\", \"a b\"]", "line 2, column 11", "\"a b\": spaces"),
+            ("[policy]\npools = [\"p:1\",\n \"p:x\"]", "line 2, column 9", "\"p:x\": the port"),
+            ("[policy]\ncontrollers = [\"rig\"]", "line 2, column 15", "\"rig\": a public key"),
+            ("[policy]\narguments = [\"\"]", "line 2, column 13", "1 to 256 bytes"),
             ("listen = 9091", "line 1, column 10", "expected a string"),
             ("listen = \"9091\"", "line 1, column 10", "the port is missing"),
             ("log_level = \"loud\"", "line 1, column 13", "error, warn, info or debug"),
@@ -184,6 +256,44 @@ mod tests {
             assert!(error.starts_with(&format!("{place}: ")), "{text:?}: {error}");
             assert!(error.contains(words), "{text:?}: {error}");
             assert!(!error.contains('\n'), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_read_whole_and_left_out_it_limits_nothing() {
+        assert_eq!(parse("[policy]").unwrap().policy, Policy::default());
+        let key = PublicKey([7; 32]);
+        let text = format!(
+            "[policy]\nwallets = [\"48W\"]\npools = [\"pool.example\", \"other.example:3333\"]\n\
+             controllers = [\"{key}\"]\narguments = [\"--cpu-priority\"]\nremote = \"read-only\""
+        );
+        let policy = parse(&text).unwrap().policy;
+        assert_eq!(policy.wallets, Some(vec!["48W".to_owned()]));
+        assert_eq!(policy.pools.unwrap().len(), 2);
+        assert_eq!(policy.controllers, Some(vec![key]));
+        assert_eq!(policy.arguments, Some(vec!["--cpu-priority".to_owned()]));
+        assert_eq!(policy.remote, Remote::ReadOnly);
+        assert_eq!(parse("[policy]\nwallets = []").unwrap().policy.wallets, Some(vec![]));
+    }
+
+    /// docs/configuration.md shows every key there is, in an example that is good as it stands.
+    #[test]
+    fn the_documented_example_parses_and_no_key_is_missing_from_it() {
+        let page = include_str!("../../docs/configuration.md");
+        let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        parse(example).unwrap();
+        let tables: toml::Table = toml::from_str(example).unwrap();
+        for table in ["", "api", "miners", "miners.xmrig", "policy"] {
+            let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
+            let error = parse(&format!("{head}no-such-key = 1")).unwrap_err();
+            let expected = error.split_once(", expected ").unwrap().1;
+            let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+            let shown = table.split('.').filter(|part| !part.is_empty());
+            let shown = shown.fold(&tables, |above, part| above[part].as_table().unwrap());
+            assert!(!keys.is_empty());
+            for key in keys {
+                assert!(shown.contains_key(key), "[{table}] {key} is not documented");
+            }
         }
     }
 

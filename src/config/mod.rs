@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::model::fault::{Code, Fault};
+use crate::model::policy::Policy;
 use crate::sys::files;
 use crate::sys::log::Level;
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// Where miner programs are, by miner type; one that is missing here is looked for on PATH.
     pub miners: BTreeMap<String, MinerProgram>,
+    /// What may run here and which peers may command; nothing but this file changes it.
+    pub policy: Policy,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,6 +68,7 @@ impl Default for Config {
                 hosts: Vec::new(),
             },
             miners: BTreeMap::new(),
+            policy: Policy::default(),
         }
     }
 }

@@ -104,6 +104,7 @@ pub fn http(
     let context = HttpContext {
         events: events.clone(),
         logs: logs.clone(),
+        node_db: paths.node_db.clone(),
         token: token(paths)?,
         hosts: config.api.hosts.clone(),
         version: VERSION,

@@ -57,6 +57,7 @@ pub fn start(ground: &Ground, identity: Arc<Identity>, lines: &Lines) -> Result<
         version: VERSION.to_owned(),
         listen: Some(address_of(&ground.p2p)?.to_string()),
         api: ground.api.clone(),
+        policy: ground.config.policy.clone(),
         seed: random::bytes(),
     };
     let shared =

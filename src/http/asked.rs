@@ -22,6 +22,7 @@ pub struct Asked<'a> {
     /// For the audit log.
     pub who: &'static str,
     pub stream: Option<u64>,
+    pub last_event: Option<&'a str>,
 }
 
 /// How long the registry's queue may be full before a request gives up.
@@ -38,7 +39,9 @@ impl Asked<'_> {
         found.map(|(_, value)| value.clone()).expect("the route has this parameter")
     }
 
-    fn value(&self, name: &str) -> Option<&str> {
+    /// A parameter of the query.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
@@ -47,14 +50,39 @@ impl Asked<'_> {
     /// # Errors
     /// INVALID.
     pub fn lines(&self) -> Result<usize, Fault> {
+        self.lines_or(100)
+    }
+
+    /// The same with another number when left out.
+    ///
+    /// # Errors
+    /// INVALID.
+    pub fn lines_or(&self, usual: usize) -> Result<usize, Fault> {
+        Ok(self.lines_asked()?.unwrap_or(usual))
+    }
+
+    /// # Errors
+    /// INVALID.
+    fn lines_asked(&self) -> Result<Option<usize>, Fault> {
         let wrong = || Fault::new(Code::Invalid, "lines must be a number from 1 to 10000");
         match self.value("lines") {
-            None => Ok(100),
+            None => Ok(None),
             Some(text) => {
                 let number = text.parse().map_err(|_| wrong())?;
-                if (1..=10_000).contains(&number) { Ok(number) } else { Err(wrong()) }
+                if (1..=10_000).contains(&number) { Ok(Some(number)) } else { Err(wrong()) }
             }
         }
+    }
+
+    /// The number of the last event that the client knows: `?since=`, or the header that browsers send when they
+    /// connect again, which is the newer one.
+    ///
+    /// # Errors
+    /// INVALID.
+    pub fn since(&self) -> Result<Option<u64>, Fault> {
+        let wrong = |_| Fault::new(Code::Invalid, "since must be the number of an event");
+        let text = self.last_event.filter(|t| !t.is_empty()).or_else(|| self.value("since"));
+        text.map(|t| t.parse().map_err(wrong)).transpose()
     }
 
     /// `?previous=`, `true` or `false`; false when left out.

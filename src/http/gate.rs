@@ -115,7 +115,7 @@ impl Gate {
         drop(seat);
         let answer = match request {
             Ok(None) => return,
-            Ok(Some(request)) => match routes::lane(request.head.verb, &request.head.target) {
+            Ok(Some(request)) => match routes::lane(&request.head) {
                 Lane::Quick => self.ask(&self.quick, &request),
                 Lane::Call => self.ask(&self.calls, &request),
                 Lane::Stream => match self.stream(stream, &request) {
@@ -266,7 +266,8 @@ impl Gate {
 impl Checked {
     /// The request as the inner server reads it: what was checked, and nothing else that the client sent.
     fn canonical(&self, stream: Option<u64>) -> Vec<u8> {
-        let Head { verb, target, host, authorization, cookie, content_type, .. } = &self.head;
+        let Head { verb, target, host, authorization, cookie, content_type, last_event, .. } =
+            &self.head;
         let mut out = format!("{} {target} HTTP/1.1\r\n", verb.text());
         let mut line = |name: &str, value: &str| {
             out.push_str(&format!("{name}: {value}\r\n"));
@@ -277,9 +278,12 @@ impl Checked {
         if let Some(number) = stream {
             line(server::STREAM, &number.to_string());
         }
-        for (name, value) in
-            [("Authorization", authorization), ("Cookie", cookie), ("Content-Type", content_type)]
-        {
+        for (name, value) in [
+            ("Authorization", authorization),
+            ("Cookie", cookie),
+            ("Content-Type", content_type),
+            ("Last-Event-ID", last_event),
+        ] {
             if let Some(value) = value {
                 line(name, value);
             }

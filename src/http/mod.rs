@@ -41,6 +41,8 @@ pub struct HttpContext {
     pub events: Sender<Event>,
     /// This node's own miners' output.
     pub logs: Arc<Logs>,
+    /// For `store::query`: what is read without the registry.
+    pub node_db: PathBuf,
     /// The API token; an empty one admits nobody.
     pub token: String,
     /// Names and addresses, beside localhost and the address connected to, that may stand in a Host header.

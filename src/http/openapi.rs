@@ -105,6 +105,10 @@ fn responses(route: &Route) -> Value {
         if !schema.is_empty() {
             response["content"] = json!({ kind: { "schema": reference(schema) } });
         }
+        if status == route.gives.0 && matches!(route.run, Run::Either(..)) {
+            response["content"]["text/event-stream"] =
+                json!({ "schema": reference("EventStream") });
+        }
         responses.insert(status.to_string(), response);
     }
     responses.into()

@@ -47,6 +47,10 @@ pub struct Head {
     pub authorization: Option<String>,
     pub cookie: Option<String>,
     pub content_type: Option<String>,
+    /// It asks for `text/event-stream`.
+    pub wants_events: bool,
+    /// The last event that the client has seen.
+    pub last_event: Option<String>,
     /// Bytes of the body.
     pub length: usize,
     /// The client waits for `100 Continue` before it sends the body.
@@ -115,6 +119,8 @@ pub fn head(bytes: &[u8]) -> Result<Head, Fault> {
         authorization: fields.one("authorization")?,
         cookie: fields.one("cookie")?,
         content_type: fields.one("content-type")?,
+        wants_events: fields.says("accept", "text/event-stream"),
+        last_event: fields.one("last-event-id")?,
         length: length(fields.one("content-length")?.as_deref())?,
         expects_continue: expects(fields.one("expect")?.as_deref())? && request.version == Some(1),
     })
@@ -125,6 +131,12 @@ struct Fields<'a, 'b>(&'a [httparse::Header<'b>]);
 impl Fields<'_, '_> {
     fn any(&self, name: &str) -> bool {
         self.0.iter().any(|h| h.name.eq_ignore_ascii_case(name))
+    }
+
+    fn says(&self, name: &str, word: &str) -> bool {
+        let mut values =
+            self.0.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value);
+        values.any(|v| v.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes())))
     }
 
     /// A header that may stand there once.

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::answer::{Answer, Extra};
-use super::api::{miners, node, peers, profiles, remote, system};
+use super::api::{audit, events, miners, node, peers, profiles, remote, system};
 use super::asked::{self, Asked};
 use super::auth::Claim;
 use super::hosts::Host;
-use super::parse::Verb;
+use super::parse::{Head, Verb};
 use super::server::{Incoming, Outcome};
 use super::{BASE, Shared, openapi, pages};
 use crate::model::fault::{Code, Fault};
@@ -28,6 +28,8 @@ pub enum Run {
     Call(Handler),
     /// Answers with events.
     Stream(fn(&Asked<'_>) -> Result<Outcome, Fault>),
+    /// Answers with events who accepts `text/event-stream`, others with JSON.
+    Either(Handler, fn(&Asked<'_>) -> Result<Outcome, Fault>),
 }
 
 /// Which of the gate's places a request needs.
@@ -127,10 +129,11 @@ impl Route {
         }
     }
 
-    fn lane(&self) -> Lane {
+    fn lane(&self, wants_events: bool) -> Lane {
         match self.run {
             Run::Quick(_) => Lane::Quick,
-            Run::Call(_) => Lane::Call,
+            Run::Either(..) if wants_events => Lane::Stream,
+            Run::Call(_) | Run::Either(..) => Lane::Call,
             Run::Stream(_) => Lane::Stream,
         }
     }
@@ -138,7 +141,7 @@ impl Route {
     /// HEAD is GET without the body, where there is an end to it.
     fn answers(&self, verb: Verb) -> bool {
         self.verb == verb
-            || (verb == Verb::Head && self.verb == Verb::Get && self.lane() != Lane::Stream)
+            || (verb == Verb::Head && self.verb == Verb::Get && self.lane(false) != Lane::Stream)
     }
 }
 
@@ -153,7 +156,7 @@ use Code::{
     PeerNotFound, PeerUnreachable, Policy, ProfileNotFound, RequestNotFound, RigFailed,
     StartFailed, TooMany, Unauthorized,
 };
-use Run::{Call, Quick, Stream};
+use Run::{Call, Either, Quick, Stream};
 use Verb::{Delete, Get, Post, Put};
 
 const ON_A_PEER: &[Code] = &[PeerNotFound, Ambiguous, PeerUnreachable];
@@ -199,6 +202,7 @@ pub static TABLE: &[Route] = &[
     Route::new(Post, "/peers", Token, Call(peers::add), "Registers a node").takes("AddPeer").gives(201, "Peer").fails(&[Conflict, Exists, PeerUnreachable, KeyMismatch]),
     Route::new(Get, "/peers/{peer}", Token, Call(peers::one), "One peer").gives(200, "Peer").fails(&[PeerNotFound, Ambiguous]),
     Route::new(Delete, "/peers/{peer}", Token, Call(peers::remove), "Forgets a peer").fails(&[PeerNotFound, Ambiguous]),
+    Route::new(Put, "/peers/{peer}/labels", Token, Call(peers::labels), "Replaces the labels of a peer, the whole set").takes("Labels").gives(200, "Peer").fails(ON_A_PEER),
     Route::new(Post, "/peers/{peer}/ping", Token, Call(peers::ping), "How long a message there and back takes").gives(200, "Ping").fails(ON_A_PEER),
     Route::new(Post, "/peers/{peer}/approve", Token, Call(peers::approve), "Lets a node in that asked to pair").gives(200, "Peer").fails(&[RequestNotFound, Ambiguous, Exists]),
     Route::new(Post, "/peers/{peer}/reject", Token, Call(peers::reject), "Turns a pairing request down").fails(&[RequestNotFound, Ambiguous]),
@@ -213,6 +217,8 @@ pub static TABLE: &[Route] = &[
     Route::new(Get, "/remote/{peer}/logs/{miner}/stream", Token, Stream(remote::follow), "The same, and each new line as an event").query(&["lines"]).gives(200, "Events").fails(ON_A_RIG),
     Route::new(Post, "/remote/{peer}/deploy", Token, Call(remote::deploy), "Copies a profile to a rig").takes("DeployRequest").fails(A_START),
 
+    Route::new(Get, "/events", Token, Either(events::list, events::follow), "What happened here and on the rigs; for clients that accept text/event-stream, each new event too").query(&["lines", "since"]).gives(200, "EventRecords"),
+
     Route::new(Get, "/profiles", Token, Call(profiles::list), "Every profile").gives(200, "Profiles"),
     Route::new(Post, "/profiles", Token, Call(profiles::add), "Adds a profile").takes("Profile").gives(201, "Profile").fails(&[Exists]),
     Route::new(Get, "/profiles/{id}", Token, Call(profiles::one), "One profile").gives(200, "Profile").fails(&[ProfileNotFound]),
@@ -226,6 +232,10 @@ pub static TABLE: &[Route] = &[
     Route::new(Get, "/miners/{name}/logs", Token, Quick(miners::logs), "The last lines that it printed").query(&["lines", "previous"]).gives(200, "Lines").fails(&[MinerNotFound]),
     Route::new(Get, "/miners/{name}/hashrate-history", Token, Call(miners::history), "Its hashrate in the last hour").gives(200, "HashrateHistory").fails(&[MinerNotFound]),
     Route::new(Delete, "/miners/{name}", Token, Call(miners::stop), "Stops it").gives(200, "Affected").fails(&[MinerNotFound]),
+
+    Route::new(Get, "/policy", Token, Call(audit::policy), "What [policy] of this node's config.toml allows; nothing here changes it").gives(200, "Policy"),
+    Route::new(Get, "/audit", Token, Call(audit::list), "What was asked of this node, and what came of it; newest last").query(&["peer", "lines"]).gives(200, "AuditEntries").fails(&[PeerNotFound, Ambiguous]),
+    Route::new(Post, "/audit/verify", Token, Call(audit::verify), "Checks the signature of every command that was kept").gives(200, "AuditReport"),
 ];
 
 /// Where a request goes. The path has no query.
@@ -252,9 +262,9 @@ fn find(verb: Verb, path: &str) -> Found<'_> {
 }
 
 /// The gate asks before it passes a request on.
-pub fn lane(verb: Verb, target: &str) -> Lane {
-    match find(verb, split(target).0) {
-        Found::Route(route, _) => route.lane(),
+pub fn lane(head: &Head) -> Lane {
+    match find(head.verb, split(&head.target).0) {
+        Found::Route(route, _) => route.lane(head.wants_events && head.verb != Verb::Head),
         _ => Lane::Quick,
     }
 }
@@ -297,10 +307,14 @@ fn run(shared: &Shared, request: &Incoming) -> Result<Outcome, Fault> {
         claim,
         who,
         stream: request.stream,
+        last_event: request.last_event.as_deref(),
     };
     match route.run {
         Quick(handler) | Call(handler) => handler(&asked).map(Outcome::Answer),
         Stream(handler) => handler(&asked),
+        // The gate gave it a place for a stream, or did not.
+        Either(handler, _) if request.stream.is_none() => handler(&asked).map(Outcome::Answer),
+        Either(_, handler) => handler(&asked),
     }
 }
 
@@ -316,7 +330,7 @@ pub fn description(version: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Lane, Verb, find, lane};
+    use super::{Found, Lane, Verb, find};
     use crate::http::BASE;
 
     #[test]
@@ -347,13 +361,22 @@ mod tests {
 
     #[test]
     fn a_request_takes_the_place_of_its_kind() {
-        assert_eq!(lane(Verb::Get, "/health?x"), Lane::Quick);
-        assert_eq!(lane(Verb::Get, &format!("{BASE}/peers")), Lane::Call);
+        let lane = |verb: Verb, path: &str, accept: &str| {
+            let head = format!("{} {path} HTTP/1.1\r\nHost: a\r\n{accept}\r\n", verb.text());
+            super::lane(&crate::http::parse::head(head.as_bytes()).unwrap())
+        };
+        let events = "Accept: text/html, Text/Event-Stream;q=0.9\r\n";
+        assert_eq!(lane(Verb::Get, "/health?x", events), Lane::Quick);
+        assert_eq!(lane(Verb::Get, &format!("{BASE}/peers"), events), Lane::Call);
         assert_eq!(
-            lane(Verb::Get, &format!("{BASE}/remote/a/logs/b/stream?lines=3")),
+            lane(Verb::Get, &format!("{BASE}/remote/a/logs/b/stream?lines=3"), ""),
             Lane::Stream
         );
-        assert_eq!(lane(Verb::Head, &format!("{BASE}/remote/a/logs/b/stream")), Lane::Quick);
+        assert_eq!(lane(Verb::Head, &format!("{BASE}/remote/a/logs/b/stream"), ""), Lane::Quick);
+        let path = format!("{BASE}/events?since=3");
+        assert_eq!(lane(Verb::Get, &path, "Accept: */*\r\n"), Lane::Call);
+        assert_eq!(lane(Verb::Get, &path, events), Lane::Stream);
+        assert_eq!(lane(Verb::Head, &path, events), Lane::Call);
         match find(Verb::Post, &format!("{BASE}/peers/a")) {
             Found::OtherMethods(methods) => assert_eq!(methods, ["GET", "HEAD", "DELETE"]),
             _ => panic!("405"),

@@ -28,6 +28,7 @@ pub struct Incoming {
     pub authorization: Option<String>,
     pub cookie: Option<String>,
     pub content_type: Option<String>,
+    pub last_event: Option<String>,
     pub from: IpAddr,
     /// For routes that stream.
     pub stream: Option<u64>,
@@ -38,7 +39,7 @@ pub struct Incoming {
 pub enum Outcome {
     Answer(Answer),
     /// Writes events until the stream ends.
-    Stream(sse::Run),
+    Stream(sse::Stream),
 }
 
 pub type Handle = Arc<dyn Fn(&Incoming) -> Outcome + Send + Sync>;
@@ -183,6 +184,7 @@ fn incoming(request: &mut Request) -> Option<Incoming> {
         authorization: header("Authorization"),
         cookie: header("Cookie"),
         content_type: header("Content-Type"),
+        last_event: header("Last-Event-ID"),
         from: header(FROM)?.parse().ok()?,
         stream: header(STREAM).and_then(|n| n.parse().ok()),
         body,

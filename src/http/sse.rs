@@ -1,16 +1,18 @@
-//! A followed log as server-sent events: one event a line.
+//! Followed logs and the events of this node as server-sent events.
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
 
 use super::answer::Answer;
 use super::asked::Asked;
 use super::server::Outcome;
 use crate::bus::{self, Call, Event, LogPart, Reply, Request};
+use crate::model::event::EventPart;
 use crate::model::fault::{Code, Fault};
+use crate::model::log_end::{LogEnd, LogEndCode};
 
 /// Parts that may wait for a slow client before the registry begins to skip.
 const PARTS: usize = 64;
@@ -72,34 +74,50 @@ impl Drop for Signal {
 
 // ---- the handler's end ----------------------------------------------------------------------------------------
 
-/// A followed log on its way to a client; dropped, it stops following.
+/// What comes in parts: lines of a log, or events.
+pub trait Part: Sized {
+    /// The stream over `run`.
+    fn stream(run: Run<Self>) -> Stream;
+    /// As server-sent events.
+    fn text(&self) -> String;
+    /// It is the last.
+    fn ends(&self) -> bool;
+    /// Lines that the sender may send in the place of these.
+    fn credit(&self) -> usize;
+}
+
+/// A stream on its way to a client; dropped, it stops following.
 #[derive(Debug)]
-pub struct Run {
+pub enum Stream {
+    Log(Run<LogPart>),
+    Events(Run<EventPart>),
+}
+
+#[derive(Debug)]
+pub struct Run<P> {
     events: Sender<Event>,
     who: &'static str,
     follow: u64,
-    parts: Receiver<LogPart>,
+    parts: Receiver<P>,
     gone: Receiver<()>,
     closing: Receiver<()>,
     keepalive: Duration,
 }
 
-/// Begins to follow.
+/// Begins to follow what `request` asks for.
 ///
 /// # Errors
 /// The registry's, or its time-out.
-pub fn follow(
+pub fn follow<P: Part>(
     asked: &Asked<'_>,
-    peer: String,
-    miner: String,
-    lines: usize,
+    request: impl FnOnce(Sender<P>) -> Request,
 ) -> Result<Outcome, Fault> {
     let shared = asked.shared;
     let gone = asked.stream.and_then(|number| shared.streams.take(number));
     let gone = gone.ok_or_else(|| Fault::new(Code::Internal, "the stream has no place"))?;
     let (sink, parts) = bus::wire_channel(PARTS);
-    match asked.call(Request::FollowLogs { peer, miner, lines, sink })? {
-        Reply::Follow { follow } => Ok(Outcome::Stream(Run {
+    match asked.call(request(sink))? {
+        Reply::Follow { follow } => Ok(Outcome::Stream(P::stream(Run {
             events: shared.context.events.clone(),
             who: asked.who,
             follow,
@@ -107,52 +125,110 @@ pub fn follow(
             gone,
             closing: shared.closing.clone(),
             keepalive: shared.keepalive,
-        })),
+        }))),
         other => Ok(Outcome::Answer(super::api::answer(other))),
     }
 }
 
-impl Run {
+impl Stream {
     pub fn to(self, mut out: Box<dyn Write + Send>) {
-        if let Err(e) = self.pump(&mut *out) {
-            crate::debug!("a followed log lost its client: {e}");
+        let ended = match &self {
+            Self::Log(run) => run.pump(&mut *out),
+            Self::Events(run) => run.pump(&mut *out),
+        };
+        if let Err(e) = ended {
+            crate::debug!("a stream lost its client: {e}");
         }
     }
+}
 
+impl<P: Part> Run<P> {
     fn pump(&self, out: &mut dyn Write) -> io::Result<()> {
         send(out, &Answer::stream_head())?;
         loop {
             select! {
                 recv(self.parts) -> part => {
-                    let Ok(part) = part else { return send(out, &end("the log ended")) };
-                    send(out, &events(&part))?;
-                    if part.ended {
-                        return send(out, &end("the miner was stopped"));
+                    let Ok(part) = part else { return send(out, &self.cut_off()) };
+                    send(out, &part.text())?;
+                    if part.ends() {
+                        return send(out, &end(LogEndCode::Stopped, "the miner was stopped"));
                     }
-                    if !part.lines.is_empty() {
-                        self.tell(Request::FollowCredit { follow: self.follow, lines: part.lines.len() });
+                    if part.credit() > 0 {
+                        self.tell(Request::FollowCredit { follow: self.follow, lines: part.credit() });
                     }
                 }
                 recv(self.gone) -> _ => return Ok(()),
-                recv(self.closing) -> _ => return send(out, &end("the daemon is ending")),
+                recv(self.closing) -> _ => return send(out, &shutdown()),
                 default(self.keepalive) => send(out, ": still there\n\n")?,
             }
         }
     }
 
+    /// The lines end without the log's end. A daemon that ends loses its links, too.
+    fn cut_off(&self) -> String {
+        match self.closing.try_recv() {
+            Err(TryRecvError::Disconnected) => shutdown(),
+            _ => end(LogEndCode::LinkLost, "the link to the rig was lost"),
+        }
+    }
+}
+
+impl<P> Run<P> {
     /// Says something to the registry whose answer does not matter.
     fn tell(&self, request: Request) {
         let (reply, _) = bus::reply_channel();
         let call = Event::Call(Call { request, who: self.who, reply });
         if self.events.send_timeout(call, Duration::from_secs(1)).is_err() {
-            crate::debug!("the registry did not take a word about followed log {}", self.follow);
+            crate::debug!("the registry did not take a word about stream {}", self.follow);
         }
     }
 }
 
-impl Drop for Run {
+impl<P> Drop for Run<P> {
     fn drop(&mut self) {
         self.tell(Request::Unfollow { follow: self.follow });
+    }
+}
+
+impl Part for LogPart {
+    fn stream(run: Run<Self>) -> Stream {
+        Stream::Log(run)
+    }
+
+    fn text(&self) -> String {
+        let lines = self.lines.iter().map(|line| format!("data: {}\n\n", quoted(line)));
+        std::iter::once(skipped(self.skipped)).chain(lines).collect()
+    }
+
+    fn ends(&self) -> bool {
+        self.ended
+    }
+
+    fn credit(&self) -> usize {
+        self.lines.len()
+    }
+}
+
+impl Part for EventPart {
+    fn stream(run: Run<Self>) -> Stream {
+        Stream::Events(run)
+    }
+
+    fn text(&self) -> String {
+        // JSON has no line ends outside of its strings, and there they are escaped.
+        let events = self.events.iter().map(|event| {
+            let json = serde_json::to_string(&**event).unwrap_or_default();
+            format!("id: {}\nevent: event\ndata: {json}\n\n", event.number)
+        });
+        std::iter::once(skipped(self.skipped)).chain(events).collect()
+    }
+
+    fn ends(&self) -> bool {
+        false
+    }
+
+    fn credit(&self) -> usize {
+        0
     }
 }
 
@@ -162,19 +238,17 @@ fn send(out: &mut dyn Write, text: &str) -> io::Result<()> {
     out.flush()
 }
 
-fn events(part: &LogPart) -> String {
-    let mut out = String::new();
-    if part.skipped > 0 {
-        out.push_str(&format!("event: skipped\ndata: {}\n\n", part.skipped));
-    }
-    for line in &part.lines {
-        out.push_str(&format!("data: {}\n\n", quoted(line)));
-    }
-    out
+fn skipped(count: u64) -> String {
+    if count > 0 { format!("event: skipped\ndata: {count}\n\n") } else { String::new() }
 }
 
-fn end(reason: &str) -> String {
-    format!("event: end\ndata: {}\n\n", quoted(reason))
+fn end(code: LogEndCode, reason: &str) -> String {
+    let end = serde_json::json!(LogEnd { reason: reason.to_owned(), code });
+    format!("event: end\ndata: {end}\n\n")
+}
+
+fn shutdown() -> String {
+    end(LogEndCode::Shutdown, "the daemon is ending")
 }
 
 /// A JSON string: whatever a miner printed, it stays on its line.
@@ -184,7 +258,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogPart, end, events};
+    use super::{LogEndCode, LogPart, Part as _, end};
 
     #[test]
     fn a_line_cannot_break_out_of_its_event() {
@@ -194,9 +268,12 @@ mod tests {
             ended: false,
         };
         assert_eq!(
-            events(&part),
+            part.text(),
             "event: skipped\ndata: 3\n\ndata: \"plain\"\n\ndata: \"a\\n\\nevent: end\\ndata: \\r\\\"x\\\"\"\n\n"
         );
-        assert_eq!(end("done"), "event: end\ndata: \"done\"\n\n");
+        assert_eq!(
+            end(LogEndCode::LinkLost, "gone"),
+            "event: end\ndata: {\"code\":\"LINK_LOST\",\"reason\":\"gone\"}\n\n"
+        );
     }
 }

@@ -132,3 +132,24 @@ fn parts_are_paced_and_every_log_gets_its_turn() {
     let per_second = Duration::from_secs(1).as_secs_f64() / PART_EVERY.as_secs_f64();
     assert!(per_second < limits::ENVELOPES_PER_SECOND / 2.0);
 }
+
+#[test]
+fn followers_that_never_look_stop_no_miner_and_learn_what_they_missed() {
+    const PRINTED: u64 = 50_000;
+    // Room for one word, and nobody who takes it: a miner that had to wait would wait here for ever.
+    let (wake, woken) = bus::wire_channel(1);
+    let wake = Arc::new(wake);
+    let mut follows = Follows::new(Arc::downgrade(&wake));
+    let ring = ring(&[]);
+    for follow in 0..FOLLOWS as u64 {
+        assert!(follows.begin(follow, ring.clone(), 0, 10_000));
+    }
+    assert_eq!(all(&mut follows), []);
+    (0..PRINTED).for_each(|i| ring.push(format!("{i}").as_bytes()));
+    assert_eq!(woken.len(), 1);
+    let mut got = vec![0; FOLLOWS];
+    for (follow, lines, skipped, _) in all(&mut follows) {
+        got[usize::try_from(follow).unwrap()] += lines.len() as u64 + skipped;
+    }
+    assert_eq!(got, vec![PRINTED; FOLLOWS]);
+}

@@ -1,4 +1,4 @@
-use super::{EVERY, KEPT, PART, Writer, end_of};
+use super::{EVERY, KEPT, PART, Writer, end_of, owner};
 use crate::bus::{reply_channel, wire_channel};
 use crate::logs::{LINES, Logs};
 use crate::sys::{random, thread};
@@ -225,6 +225,29 @@ fn files_of_miners_that_are_long_gone_are_bounded() {
     for kept in ["alive-1.log", "notes.txt", "Not Ours.log", "new-1.log"] {
         assert!(files.contains(&kept.to_owned()), "{kept} of {files:?}");
     }
+}
+
+#[test]
+fn a_file_belongs_to_its_miner_or_is_not_ours() {
+    for ending in [".log", ".log.1", ".previous.log", ".previous.log.1"] {
+        assert_eq!(owner(&format!("xmrig-1{ending}")), Some("xmrig-1"), "{ending}");
+    }
+    for other in ["xmrig-1", "xmrig-1.log.2", ".log", "..log", "Xmrig 1.log", "xmrig-1.log.1.log"] {
+        assert_eq!(owner(other), None, "{other}");
+    }
+}
+
+#[test]
+fn lines_that_are_not_neighbours_are_not_read_as_such() {
+    let folder = Folder::new();
+    std::fs::write(folder.0.join("xmrig-1.log.1"), "old\n").unwrap();
+    let long: String = (0..100).map(|i| format!("{i:04000}\n")).collect();
+    std::fs::write(folder.0.join("xmrig-1.log"), long).unwrap();
+    let found = folder.daemon().0.open("xmrig-1").tail(usize::MAX, false);
+    assert_eq!(found.first(), Some(&format!("{:04000}", 100 - found.len())));
+    std::fs::write(folder.0.join("xmrig-1.log"), "new\n").unwrap();
+    let found = folder.daemon().0.open("xmrig-1").tail(usize::MAX, false);
+    assert_eq!(found, ["old", "new"]);
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::warning;
 
 /// How long the registry may leave an event waiting before a line is logged about it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Lines of output that go with the event of a crash loop.
+const EVENT_LINES: usize = 50;
 /// Lines of output from which the reason of an exit is read.
 const LAST_LINES: usize = 20;
 
@@ -212,10 +214,19 @@ impl Spawner {
             {
                 let (reason, permanent) = miner.reason(exit);
                 let _ = std::fs::remove_dir_all(&miner.folder);
-                if permanent || miner.stop.is_some_and(|stop| stop.for_good) {
+                let for_good = miner.stop.is_some_and(|stop| stop.for_good);
+                if permanent || for_good {
                     miner.ring.end();
                 }
                 let Exit { code, signal } = exit;
+                if !for_good {
+                    let lines = miner.ring.tail(EVENT_LINES, false);
+                    self.report(MinerEvent::LastLines {
+                        name: name.clone(),
+                        run: miner.run,
+                        lines,
+                    });
+                }
                 self.report(MinerEvent::Exited {
                     name,
                     run: miner.run,
@@ -281,8 +292,7 @@ impl Running {
         let Life::Alive { group, .. } = &self.life else { return };
         let kill_at = Instant::now() + grace;
         match &mut self.stop {
-            Some(Stop { kill_at: None, .. }) => {}
-            Some(Stop { kill_at: Some(at), .. }) if *at <= kill_at => {}
+            Some(stop) if stop.kill_at.is_none_or(|at| at <= kill_at) => stop.for_good |= for_good,
             stop => {
                 *stop = Some(Stop { grace, kill_at: Some(kill_at), for_good });
                 let _ = group.signal(Signal::Terminate);

@@ -297,86 +297,29 @@ mod tests {
         for short in ["-o", "-u", "-p", "-O", "-x", "-c", "-l", "-S", "-B", "-t", "-a", "-k"] {
             assert!(!fine("xmrig", short) && !fine("xmrig", &format!("{short}=1")), "{short}");
         }
-        for argument in ["-o=h:1", "-P=w@h:1", "-u=w", "-b=0.0.0.0", "-log", "-oc-core=200", "-i=9"]
-        {
+    }
+
+    /// Pools, wallets, files, the API, scripts, clocks, and what the adapter sets.
+    #[test]
+    fn neither_is_it_for_the_miners_of_gpus() {
+        for argument in "-o=h:1 -P=w@h:1 -u=w -b=0.0.0.0 -log -oc-core=200 -i=9".split(' ') {
             assert!(!fine("tt-miner", argument), "{argument}");
         }
-        // Pools, wallets, files, the API, scripts, clocks, and what the adapter sets.
-        for name in [
-            "algo",
-            "a",
-            "pool",
-            "p",
-            "user",
-            "u",
-            "pass",
-            "tls",
-            "worker",
-            "coin",
-            "c",
-            "config",
-            "json",
-            "profile",
-            "dualmode",
-            "dualpool",
-            "dualuser",
-            "dualpass",
-            "dualtls",
-            "log",
-            "logfile",
-            "apiport",
-            "apihost",
-            "watchdog",
-            "watchdogscript",
-            "cclk",
-            "mclk",
-            "pl",
-            "fan",
-            "devices",
-            "dns-over-https",
-            "benchmark",
-        ] {
+        let lolminer = "algo a pool p user u pass tls worker coin c config json profile dualmode dualpool dualuser \
+                        dualpass dualtls log logfile apiport apihost watchdog watchdogscript cclk mclk pl fan \
+                        devices dns-over-https benchmark";
+        for name in lolminer.split(' ') {
             for argument in [format!("--{name}"), format!("--{name}=1"), format!("-{name}=on")] {
                 assert!(!fine("lolminer", &argument), "{argument}");
             }
         }
-        for name in [
-            "algorithm",
-            "pool",
-            "wallet",
-            "worker",
-            "password",
-            "tls",
-            "proxy",
-            "dns-over-https",
-            "config-file",
-            "pools-file",
-            "log-file",
-            "log-file-mode",
-            "api-enable",
-            "api-port",
-            "api-rig-name",
-            "api-rig-restart-url",
-            "api-rig-shutdown-url",
-            "api-miner-restart-url",
-            "startup-script",
-            "reboot-script-gpu-watchdog",
-            "a0-oc-script",
-            "a1-oc-script",
-            "shutdown-temperature",
-            "background",
-            "setup",
-            "gpu-plimit0",
-            "gpu-cclock0",
-            "gpu-fan0",
-            "msr-use-tweaks",
-            "msr-use-preset",
-            "force-msr-tweaks",
-            "verthash-dat-path",
-            "gpu-id",
-            "gpu-intensity",
-            "cpu-threads",
-        ] {
+        let srbminer = "algorithm pool wallet worker password tls proxy dns-over-https config-file pools-file \
+                        log-file log-file-mode api-enable api-port api-rig-name api-rig-restart-url \
+                        api-rig-shutdown-url api-miner-restart-url startup-script reboot-script-gpu-watchdog \
+                        a0-oc-script a1-oc-script shutdown-temperature background setup gpu-plimit0 gpu-cclock0 \
+                        gpu-fan0 msr-use-tweaks msr-use-preset force-msr-tweaks verthash-dat-path gpu-id \
+                        gpu-intensity cpu-threads";
+        for name in srbminer.split(' ') {
             for argument in [format!("--{name}"), format!("--{name}=1"), format!("--{name}=x:1")] {
                 assert!(!fine("srbminer", &argument), "{argument}");
             }

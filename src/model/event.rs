@@ -1,8 +1,14 @@
 //! Something that happened and is worth telling: a miner crashed, a peer came or went, a command was refused.
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::key::NodeId;
 use super::time::Timestamp;
+
+/// Events that a node keeps, and for how long.
+pub const KEPT: usize = 10_000;
+pub const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// How much it matters to someone who is asleep.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -29,6 +35,8 @@ pub enum EventKind {
     MinerStopped,
     MinerExited,
     MinerRestarted,
+    /// The watchdog ends a miner that hangs.
+    MinerHung,
     CrashLoop,
     MinerFailed,
     /// Of a newer version.
@@ -40,6 +48,8 @@ pub enum EventKind {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventRecord {
+    /// By the node that tells it; rises with each event, with gaps, and is never used again.
+    pub number: u64,
     pub at: Timestamp,
     /// Where it happened.
     pub node: NodeId,
@@ -52,4 +62,25 @@ pub struct EventRecord {
     pub miner: Option<String>,
     /// A sentence.
     pub text: String,
+    /// The last lines that the miner printed; of a crash loop alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+impl Severity {
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Events on their way to a reader, with the number of those that were lost before them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EventPart {
+    pub events: Vec<Arc<EventRecord>>,
+    pub skipped: u64,
 }

@@ -1,15 +1,19 @@
 //! Plain data without IO: what a node, a peer, a miner and a profile are.
 pub mod address;
 pub mod arguments;
+pub mod audit;
 pub mod crockford;
 pub mod event;
 pub mod fault;
 pub mod invite;
 pub mod key;
+pub mod labels;
+pub mod log_end;
 pub mod miner;
 pub mod name;
 pub mod node;
 pub mod peer;
+pub mod policy;
 pub mod profile;
 pub mod profile_rules;
 pub mod score;

@@ -38,6 +38,8 @@ fn good_profiles_pass() {
         ("xmrig", json!({"algo": "cn-heavy/xhv", "coin": "XMR", "threads": 4096})),
         ("xmrig", json!({"wallet": "44abc.{rig}+5000", "password": "{rig} x"})),
         ("tt-miner", json!({"pool": "stratum1+ssl://h:1", "devices": [0, 63], "intensity": 21})),
+        ("lolminer", json!({"pool": "stratum+ssl://h:1", "cliArgs": ["--tstop=85"]})),
+        ("srbminer", json!({"algo": "verushash", "cliArgs": ["--disable-gpu", "--esm=2"]})),
         ("simulated", json!({"hashrate": 0, "simulate": {"exitAfter": 1.5, "exitCode": 3}})),
         ("simulated", json!({"pool": null, "wallet": null})),
     ] {
@@ -66,6 +68,10 @@ fn every_wrong_field_is_named() {
         ("tt-miner", json!({"devices": [64]}), vec!["config.devices"]),
         ("tt-miner", json!({"devices": [1, 1]}), vec!["config.devices"]),
         ("tt-miner", json!({"intensity": 0}), vec!["config.intensity"]),
+        ("lolminer", json!({"pool": null, "wallet": null}), vec!["config.pool", "config.wallet"]),
+        ("lolminer", json!({"pool": "epic://h:1"}), vec!["config.pool"]),
+        ("lolminer", json!({"cliArgs": ["--apihost=0.0.0.0"]}), vec!["config.cliArgs[0]"]),
+        ("srbminer", json!({"cliArgs": ["--startup-script=/x"]}), vec!["config.cliArgs[0]"]),
         ("xmrig", json!({"hashrate": 1}), vec!["config.hashrate"]),
         ("xmrig", json!({"simulate": {}}), vec!["config.simulate"]),
         ("simulated", json!({"hashrate": -1}), vec!["config.hashrate"]),
@@ -272,7 +278,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn no_json_makes_it_panic(config in any_json(), id in any::<String>(), kind in any::<String>()) {
-        for kind in ["xmrig", "tt-miner", "simulated", &kind] {
+        for kind in ["xmrig", "tt-miner", "lolminer", "srbminer", "simulated", &kind] {
             let whole = json!({"id": id, "name": id, "minerType": kind, "config": config});
             if let Ok(p) = serde_json::from_value::<Profile>(whole)
                 && let Err(errors) = validate(&complete(redact(&p), Some(&id)))

@@ -226,3 +226,25 @@ pub struct RigCounts {
     pub unreachable: usize,
     pub awaiting_approval: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MinerSample;
+
+    #[test]
+    fn a_miner_that_began_anew_counts_from_nothing() {
+        let at = |uptime: Option<u64>, accepted| MinerSample {
+            uptime,
+            accepted,
+            ..MinerSample::default()
+        };
+        let before = at(Some(600), Some(12));
+        assert_eq!(at(Some(610), Some(15)).accepted_since(&before), 3);
+        assert_eq!(at(Some(610), Some(12)).accepted_since(&before), 0);
+        assert_eq!(at(Some(5), Some(15)).accepted_since(&before), 15, "its uptime went backwards");
+        assert_eq!(at(Some(5), Some(12)).accepted_since(&before), 12);
+        assert_eq!(at(None, Some(2)).accepted_since(&before), 2, "its count went backwards");
+        assert_eq!(at(Some(610), None).accepted_since(&before), 0, "unknown is no share");
+        assert_eq!(at(Some(5), Some(0)).accepted_since(&before), 0);
+    }
+}

@@ -1,6 +1,4 @@
 //! REST's requests, each to the part that answers it.
-use crossbeam_channel::Sender;
-
 use super::dialling::Add;
 use super::remote::StartWhat;
 use super::{Cx, Out, Registry};
@@ -10,17 +8,22 @@ use crate::model::node::NodeInfo;
 use crate::model::profile_rules;
 use crate::smsg::messages::GetLogs;
 
-pub type ReplyTo = Sender<Result<Reply, Fault>>;
+pub use super::outs::ReplyTo;
 
 impl Registry {
     pub(super) fn call(&mut self, call: Call, cx: &mut Cx) {
-        let to = call.reply;
+        let to = ReplyTo { to: call.reply, act: None };
         if self.stopping {
             return cx.reply(to, Err(Fault::new(Code::Unavailable, "the daemon is shutting down")));
         }
         match self.read(&call.request, cx) {
             Some(reply) => cx.reply(to, reply),
-            None => self.write(call.request, to, cx),
+            None => {
+                let act = self.act(call.who, &call.request, cx);
+                cx.act.clone_from(&act);
+                self.write(call.request, ReplyTo { act, ..to }, cx);
+                cx.act = None;
+            }
         }
     }
 
@@ -51,9 +54,11 @@ impl Registry {
             Request::Miner { name } => {
                 self.find_miner(name).map(|m| Reply::Miner(Box::new(m.view(now))))
             }
+            Request::Events { since, lines } => Ok(self.past_events(*since, *lines)),
             Request::HashrateHistory { name } => {
                 self.find_miner(name).map(|m| Reply::History(m.history()))
             }
+            Request::Policy => Ok(Reply::Policy(Box::new(self.setup.policy.clone()))),
             _ => return None,
         })
     }
@@ -92,6 +97,9 @@ impl Registry {
                 self.unfollow(follow, cx);
                 cx.reply(to, Ok(Reply::Done));
             }
+            Request::FollowEvents { since, lines, sink } => {
+                self.follow_events(since, lines, sink, to, cx);
+            }
             Request::RemoteDeploy { peer, profile_id } => {
                 self.remote_deploy(&peer, &profile_id, to, cx);
             }
@@ -104,7 +112,10 @@ impl Registry {
                     cx.reply(to, result.map(|(status, miners)| Reply::Miners { status, miners }));
                 });
             }
-            Request::AvailableMiners => cx.out.push(Out::Spawn(SpawnCommand::Survey { reply: to })),
+            Request::SetLabels { peer, labels } => self.set_labels(&peer, labels, to, cx),
+            Request::AvailableMiners => {
+                cx.out.push(Out::Spawn(SpawnCommand::Survey { reply: to.to }));
+            }
             other => {
                 let fault = Fault::new(
                     Code::Internal,

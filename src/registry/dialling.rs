@@ -141,6 +141,7 @@ impl Registry {
             return;
         }
         let name = peer.record.name.clone();
+        let mut changed = None;
         let (wait, reason) = match outcome {
             DialOutcome::NotRegistered { request, reason, .. } => {
                 peer.dialling.failures = 0;
@@ -164,14 +165,10 @@ impl Registry {
                 }
             }
             DialOutcome::WrongKey { got } => {
-                let expected = key.fingerprint();
-                (
-                    LONGEST,
-                    Some(format!(
-                        "the key of {name} changed (expected {expected}, got {})",
-                        got.fingerprint()
-                    )),
-                )
+                let (expected, got) = (key.fingerprint(), got.fingerprint());
+                let reason = format!("the key of {name} changed (expected {expected}, got {got})");
+                changed = Some(reason.clone());
+                (LONGEST, Some(reason))
             }
             DialOutcome::Failed { answered, reason } => {
                 let doubled = Duration::from_secs(1) * 2_u32.pow(peer.dialling.failures.min(6));
@@ -180,10 +177,13 @@ impl Registry {
                 (doubled.min(longest), Some(reason))
             }
         };
-        if reason.is_some() && peer.reason != reason {
+        if changed.is_none() && reason.is_some() && peer.reason != reason {
             cx.warn(format!("{name}: {}", reason.as_deref().unwrap_or_default()));
         }
         peer.reason = reason;
+        if let Some(changed) = changed {
+            self.complain(key, changed, cx);
+        }
         self.dial_in(key, wait, cx);
     }
 
@@ -268,6 +268,7 @@ impl Registry {
             self.new_record(key, self.free_name(&name, key.node_id()), Some(first.address), cx);
         pairing::introduce(&mut record, &up.hello);
         self.peers.insert(key, Peer::new(record.clone(), cx.now));
+        self.registered(&key, "it was added here and took us in", cx);
         self.link_peer(up, cx);
         self.save(vec![StateOp::PutPeer(record)], cx, move |registry, result, cx| match result {
             Ok(()) => {

@@ -94,6 +94,7 @@ impl Registry {
     }
 
     pub(super) fn unfollow(&mut self, id: u64, cx: &mut Cx) {
+        self.unfollow_events(id);
         let Some(follow) = self.follows.remove(&id) else { return };
         let word = self.random.word();
         cx.send(follow.link, word, None, Body::UnfollowLogs { follow: id });

@@ -1,5 +1,6 @@
 //! What a peer reports is bounded and cleaned before it is kept: it will be shown to people.
 use super::obey::MOST_LINES;
+use crate::model::event::{EventKind, EventRecord};
 use crate::model::fault::Fault;
 use crate::model::name::is_slug;
 use crate::model::stats::{Hashrate, MinerStats, NodeStats};
@@ -8,6 +9,9 @@ use crate::model::text::clean;
 /// The most miners of a rig and devices of a miner that are kept.
 const MINERS: usize = 64;
 const DEVICES: usize = 64;
+/// Lines of output that an event keeps, and their characters.
+const EVENT_LINES: usize = 50;
+const EVENT_LINE: usize = 160;
 /// Characters of a reason, and of a shorter text: algorithm, pool, version, device name.
 const SENTENCE: usize = 300;
 const WORD: usize = 120;
@@ -29,6 +33,25 @@ pub fn fault(fault: &Fault) -> Fault {
         code: fault.code,
         hint: fault.hint.as_ref().map(|h| clean(h, SENTENCE)),
     }
+}
+
+/// Where and when it happened is the caller's to know.
+pub fn event(mut event: EventRecord) -> EventRecord {
+    event.text = clean(&event.text, SENTENCE * 2);
+    word(&mut event.peer);
+    word(&mut event.miner);
+    if event.kind == EventKind::CrashLoop {
+        event.log = event_log(&event.log);
+    } else {
+        event.log.clear();
+    }
+    event
+}
+
+/// The last lines of a miner's output that go with an event.
+pub fn event_log(lines: &[String]) -> Vec<String> {
+    let skip = lines.len().saturating_sub(EVENT_LINES);
+    lines.iter().skip(skip).map(|line| clean(line, EVENT_LINE)).collect()
 }
 
 /// A line of a miner's output on its way to people: one line, of bounded length. Escape sequences are the business of

@@ -133,6 +133,7 @@ impl Registry {
             self.peers.insert(key, Peer::new(record.clone(), cx.now));
             // Not written, it would be tried again by its invite at the next start, and be known there already.
             Self::save_later(vec![StateOp::DeleteJoin(id), StateOp::PutPeer(record)], cx);
+            self.registered(&key, "it took the invite", cx);
         }
         self.link_peer(up, cx);
     }

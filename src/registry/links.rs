@@ -2,10 +2,12 @@
 use std::time::Duration;
 
 use super::dialling::Dial;
+use super::events::About;
 use super::peers::Link;
 use super::timers::Timer;
 use super::{Cx, Registry, pairing};
 use crate::bus::{LinkEvent, LinkId, LinkUp, StateOp};
+use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::key::PublicKey;
 use crate::smsg::limits::{PING_EVERY, REQUEST};
@@ -48,11 +50,12 @@ impl Registry {
             return cx.close(up.link, "not registered");
         };
         if let Err(reason) = pairing::pins(&peer.record, &up.hello) {
-            let text = format!("refused a link to {}: {reason}", peer.record.name);
-            cx.warn_seldom(&mut self.refusals.links, text);
+            let name = peer.record.name.clone();
             if let Some(peer) = self.peers.get_mut(&up.key) {
                 peer.reason = Some(reason.clone());
             }
+            let text = format!("refused a link with {name}: {reason}");
+            self.complain(&up.key, text, cx);
             self.dial_in(&up.key.clone(), PING_EVERY, cx);
             return cx.close(up.link, &reason);
         }
@@ -72,12 +75,13 @@ impl Registry {
             }
             let old = old.id;
             cx.close(old, "a newer link took its place");
-            self.lose_link(old, "a newer link took its place", cx);
+            self.end_link(old, "a newer link took its place", cx);
+            return self.adopt(up, true, cx);
         }
-        self.adopt(up, cx);
+        self.adopt(up, false, cx);
     }
 
-    fn adopt(&mut self, up: LinkUp, cx: &mut Cx) {
+    fn adopt(&mut self, up: LinkUp, replaces: bool, cx: &mut Cx) {
         let Some(peer) = self.peers.get_mut(&up.key) else { return };
         let before = peer.record.clone();
         pairing::introduce(&mut peer.record, &up.hello);
@@ -90,12 +94,24 @@ impl Registry {
             remote: up.remote,
         });
         peer.reason = None;
+        peer.complained = None;
         peer.dialling.failures = 0;
         peer.clock_ahead = up.hello.time.since_ms(cx.now.wall);
         peer.uptime.up(cx.now.mono);
         let record = peer.record.clone();
         self.links.insert(up.link, up.key);
-        cx.info(format!("linked with {} ({})", record.name, up.key.node_id()));
+        if before.asking.is_some() {
+            self.registered(&up.key, "it approved this node", cx);
+        }
+        let text = format!("linked with {} ({})", record.name, up.key.node_id());
+        if replaces {
+            cx.info(text);
+        } else {
+            let about = About::peer(&record.name);
+            self.raise(EventKind::PeerLinked, Severity::Info, about, text, cx);
+        }
+        // There may be events that it does not know.
+        self.events_wait();
         let seen = StateOp::Seen { key: up.key, at: cx.now.wall };
         let known = before.role == record.role
             && before.version == record.version
@@ -105,9 +121,24 @@ impl Registry {
         self.report_to(&up.key, cx);
     }
 
-    /// The link is gone, or is about to be: everything that hung on it ends.
+    /// The link is gone, or is about to be: everything that hung on it ends, and the peer is looked for.
     pub(super) fn lose_link(&mut self, link: LinkId, reason: &str, cx: &mut Cx) {
-        let Some(key) = self.links.remove(&link) else { return };
+        let Some(key) = self.end_link(link, reason, cx) else { return };
+        let Some(peer) = self.peers.get(&key) else { return };
+        let name = peer.record.name.clone();
+        let text = format!("lost the link to {name}: {reason}");
+        if self.stopping {
+            cx.info(text);
+        } else {
+            let about = About::peer(&name);
+            self.raise(EventKind::PeerLost, Severity::Warning, about, text, cx);
+        }
+        self.dial_after_loss(&key, cx);
+    }
+
+    /// The peer whose link this was.
+    fn end_link(&mut self, link: LinkId, reason: &str, cx: &mut Cx) -> Option<PublicKey> {
+        let key = self.links.remove(&link)?;
         let mut late: Vec<String> =
             self.waiting.iter().filter(|(_, w)| w.link == link).map(|(id, _)| id.clone()).collect();
         late.sort();
@@ -124,17 +155,16 @@ impl Registry {
             self.settle(&id, Err(fault), cx);
         }
         self.end_follows(link);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let peer = self.peers.get_mut(&key)?;
         if peer.link.as_ref().is_none_or(|l| l.id != link) {
-            return;
+            return None;
         }
         peer.link = None;
         peer.lost_at = peer.record.last_seen.unwrap_or(cx.now.wall);
         peer.reason = Some(reason.to_owned());
         peer.uptime.down(cx.now.mono);
-        cx.info(format!("lost the link to {name}: {reason}"));
         Self::save_later(vec![StateOp::Seen { key, at: peer.lost_at }], cx);
-        self.dial_after_loss(&key, cx);
+        Some(key)
     }
 
     /// Pings the peer of `link` and plans the next ping.

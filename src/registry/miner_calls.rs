@@ -2,10 +2,12 @@
 //! answered when it can be seen.
 use std::time::Duration;
 
+use super::events::About;
 use super::miner_waits::{Goal, Outcome};
 use super::miners::Miner;
 use super::{Cx, Registry};
 use crate::bus::StateOp;
+use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::miner::DesiredMiner;
 use crate::model::profile::Profile;
@@ -32,6 +34,12 @@ impl Registry {
         if let Err(fault) =
             checked.and_then(|()| keep.as_ref().map_or(Ok(()), |k| self.check_profile(k)))
         {
+            return then(self, Err(fault), cx);
+        }
+        if let Err(fault) = self.may_run(&profile) {
+            let text = format!("refused to start {}: {}", profile.id, fault.message);
+            let (kind, severity) = (EventKind::PolicyRefused, Severity::Warning);
+            self.raise(kind, severity, About::default(), text, cx);
             return then(self, Err(fault), cx);
         }
         let number = self.miner_numbers.entry(profile.miner_type.clone()).or_default();
@@ -153,7 +161,8 @@ impl Registry {
         cx: &mut Cx,
         then: impl FnOnce(&mut Self, Result<(String, Vec<String>), Fault>, &mut Cx) + Send + 'static,
     ) {
-        let names = match self.may_start().and_then(|()| self.meant(name, |m| m.wanted)) {
+        let may = self.may_start().and_then(|()| self.may_run_again(name));
+        let names = match may.and_then(|()| self.meant(name, |m| m.wanted)) {
             Ok(names) => names,
             Err(fault) => return then(self, Err(fault), cx),
         };

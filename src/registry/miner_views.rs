@@ -16,10 +16,10 @@ const PAST: usize = 360;
 
 impl Registry {
     /// Every 10 s: readings may have become stale without any event.
-    pub(super) fn review_miners(&mut self, cx: &Cx) {
+    pub(super) fn review_miners(&mut self, cx: &mut Cx) {
         for miner in self.miners.values_mut() {
             miner.observe(cx.now);
-            if miner.process {
+            if miner.process || miner.wanted {
                 let hashrate = miner.fresh(cx.now).and_then(|s| s.hashrate.now);
                 miner.past.push_back((cx.now.wall, hashrate));
                 if miner.past.len() > PAST {
@@ -27,6 +27,7 @@ impl Registry {
                 }
             }
         }
+        self.watch_miners(cx);
     }
 }
 
@@ -95,6 +96,11 @@ impl Miner {
             hashrate.now = None;
         }
         let configured = self.profile.config.pool.clone();
+        // Some miners do not tell what they compute, and what has no name would be missing in the totals.
+        let named = || {
+            let config = &self.profile.config;
+            config.algo.clone().or_else(|| config.coin.as_ref().map(|c| c.to_ascii_uppercase()))
+        };
         MinerStats {
             name: self.name.clone(),
             miner_type: self.profile.miner_type.clone(),
@@ -102,7 +108,7 @@ impl Miner {
             state: self.state,
             reason: self.reason.clone(),
             profile_id: Some(self.profile.id.clone()),
-            algorithm: sample.algorithm.or_else(|| self.profile.config.algo.clone()),
+            algorithm: sample.algorithm.or_else(named),
             hashrate,
             accepted: sample.accepted,
             rejected: sample.rejected,

@@ -1,22 +1,14 @@
 //! This node's own miners. What is meant to run (`wanted`, on disk) and what is seen to run (`state`) are kept apart.
-//!
-//! ```text
-//!            start                 API answers, hashes
-//!  (new) ------------> Starting ----------------------> Hashing <--> NotHashing
-//!                        |  ^                              |             |
-//!         exit, mendable |  | 1, 2, 4 .. 300 s             | exit        | exit
-//!                        v  |                              v             v
-//!                      Backoff  <--------------------------+-------------+
-//!                        | fifth exit in 10 min            any, told to stop: Stopping -> Stopped
-//!                        v
-//!                     CrashLoop (a try every 5 min)        any, exit that a restart cannot mend: Failed
-//! ```
+//! ARCHITECTURE.md draws the states and what moves between them.
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::events::About;
 use super::timers::Timer;
-use super::{Cx, Out, Registry};
+use super::watchdog::Watch;
+use super::{Cx, Out, Registry, hostile};
 use crate::bus::{MinerEvent, Note, SpawnCommand};
+use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::miner::{DesiredMiner, MinerState};
 use crate::model::profile::Profile;
@@ -28,9 +20,11 @@ pub const GRACE: Duration = Duration::from_secs(60);
 /// The same when the whole daemon ends: a killed miner loses nothing but its last share.
 pub const LAST_GRACE: Duration = Duration::from_secs(15);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
-/// Five exits within this time are a crash loop; a run of this length clears the count.
+/// Five exits within this time are a crash loop …
 const LOOP_WINDOW: Duration = Duration::from_secs(600);
 const LOOP_EXITS: usize = 5;
+/// … and five times of hanging without ten healthy minutes between them.
+const LOOP_HANGS: u32 = 5;
 /// Miners that ended and are still shown.
 const ENDED: usize = 8;
 
@@ -54,8 +48,20 @@ pub struct Miner {
     pub last_share_at: Option<Timestamp>,
     pub restarts: u64,
     /// Exits that nobody asked for, within the last ten minutes.
-    exits: VecDeque<Mono>,
-    failures: u32,
+    pub exits: VecDeque<Mono>,
+    /// Exits and hangs since the last ten healthy minutes.
+    pub failures: u32,
+    pub hangs: u32,
+    /// In a crash loop until it was healthy for ten minutes: events about it would say nothing new.
+    pub looping: bool,
+    pub watch: Watch,
+    /// Why the watchdog ends the present process.
+    pub hung: Option<String>,
+    /// There was a process before the present one.
+    ran: bool,
+    /// Why it was started anew without having failed.
+    why_again: Option<&'static str>,
+    last_lines: Vec<String>,
     pub past: VecDeque<(Timestamp, Option<f64>)>,
 }
 
@@ -78,6 +84,13 @@ impl Miner {
             restarts: 0,
             exits: VecDeque::new(),
             failures: 0,
+            hangs: 0,
+            looping: false,
+            watch: Watch::default(),
+            hung: None,
+            ran: false,
+            why_again: None,
+            last_lines: Vec::new(),
             past: VecDeque::new(),
         }
     }
@@ -112,6 +125,11 @@ impl Registry {
 
     pub(super) fn launch(&mut self, name: &str, cx: &mut Cx) {
         let run = self.count();
+        let Some(miner) = self.miners.get(name) else { return };
+        let refused = self.may_run(&miner.profile).err();
+        if let Some(fault) = refused {
+            return self.refuse_launch(name, &fault.message, cx);
+        }
         let Some(miner) = self.miners.get_mut(name) else { return };
         miner.run = run;
         miner.process = true;
@@ -121,8 +139,23 @@ impl Registry {
         miner.sample = None;
         miner.no_sample = None;
         miner.pool_trouble = None;
+        miner.watch = Watch::default();
+        miner.hung = None;
+        miner.last_lines.clear();
         let profile = Box::new(miner.profile.clone());
         cx.out.push(Out::Spawn(SpawnCommand::Start { name: name.to_owned(), run, profile }));
+    }
+
+    /// It was wanted before the policy forbade it.
+    fn refuse_launch(&mut self, name: &str, reason: &str, cx: &mut Cx) {
+        let Some(miner) = self.miners.get_mut(name) else { return };
+        miner.process = false;
+        miner.again = false;
+        miner.state = MinerState::Failed;
+        miner.reason = Some(reason.to_owned());
+        let about = About::miner(name);
+        let text = format!("{name} is not started: {reason}");
+        self.raise(EventKind::PolicyRefused, Severity::Warning, about, text, cx);
     }
 
     /// Not wanted any more.
@@ -144,8 +177,8 @@ impl Registry {
         let Some(miner) = self.miners.get_mut(name) else { return };
         miner.wanted = true;
         miner.reason = None;
-        miner.exits.clear();
-        miner.failures = 0;
+        miner.forgive();
+        miner.why_again = Some("it was told to");
         if !miner.process {
             return self.launch(name, cx);
         }
@@ -178,7 +211,7 @@ impl Registry {
             MinerEvent::Started { name, run, pid } => {
                 let Some(miner) = self.running(&name, run) else { return };
                 miner.started = Some(cx.now);
-                cx.info(format!("{name} runs as process {pid}"));
+                self.has_started(&name, pid, cx);
             }
             MinerEvent::NotStarted { name, run, reason, permanent } => {
                 self.exited(&name, run, reason, permanent, cx);
@@ -192,11 +225,31 @@ impl Registry {
                 miner.no_sample = Some(reason);
                 miner.observe(cx.now);
             }
+            MinerEvent::LastLines { name, run, lines } => {
+                let Some(miner) = self.running(&name, run) else { return };
+                miner.last_lines = hostile::event_log(&lines);
+            }
             MinerEvent::Noted { name, run, note } => self.noted(&name, run, note, cx),
             MinerEvent::Exited { name, run, reason, permanent, .. } => {
                 self.exited(&name, run, reason, permanent, cx);
             }
         }
+    }
+
+    fn has_started(&mut self, name: &str, pid: u32, cx: &mut Cx) {
+        let Some(miner) = self.miners.get_mut(name) else { return };
+        let before = std::mem::replace(&mut miner.ran, true);
+        let why = miner.why_again.take();
+        let text = match why {
+            Some(why) => format!("{name} was started again because {why}, as process {pid}"),
+            None if before => format!("{name} was started again, as process {pid}"),
+            None => format!("{name} was started, as process {pid}"),
+        };
+        if miner.looping {
+            return cx.info(text);
+        }
+        let kind = if before { EventKind::MinerRestarted } else { EventKind::MinerStarted };
+        self.raise(kind, Severity::Info, About::miner(name), text, cx);
     }
 
     /// The miner, if `run` is its present process.
@@ -217,11 +270,9 @@ impl Registry {
                 miner.again = true;
                 miner.restarts += 1;
                 miner.state = MinerState::Stopping;
-                miner.reason = Some(
-                    "its API port was taken by another program; started anew on another port"
-                        .to_owned(),
-                );
-                cx.warn(format!("{name}: its API port was taken; starting it anew on another"));
+                let why = "its API port was taken by another program";
+                miner.reason = Some(format!("{why}; started anew on another port"));
+                miner.why_again = Some(why);
                 cx.out.push(Out::Spawn(SpawnCommand::Stop {
                     name: name.to_owned(),
                     run,
@@ -237,34 +288,57 @@ impl Registry {
     fn exited(&mut self, name: &str, run: u64, reason: String, permanent: bool, cx: &mut Cx) {
         let stopping = self.stopping;
         let Some(miner) = self.running(name, run) else { return };
-        let lived = miner.started.map_or(Duration::ZERO, |s| cx.now.mono.since(s.mono));
         miner.process = false;
         miner.started = None;
         miner.sample = None;
+        let hung = miner.hung.take();
         if !miner.wanted || stopping {
             miner.state = MinerState::Stopped;
-            cx.info(format!("{name} stopped: {reason}"));
+            let text = format!("{name} stopped: {reason}");
+            self.raise(EventKind::MinerStopped, Severity::Info, About::miner(name), text, cx);
             return self.forget_ended(cx);
         }
         if miner.again {
             cx.info(format!("{name} ended to be started anew: {reason}"));
             return self.launch(name, cx);
         }
-        cx.warn(format!("{name} ended: {reason}"));
-        miner.reason = Some(reason);
-        if permanent {
+        if permanent && hung.is_none() {
+            let text = format!("{name} failed, and a restart cannot mend it: {reason}");
             miner.state = MinerState::Failed;
-            return;
+            miner.reason = Some(reason);
+            let about = About::miner(name);
+            return self.raise(EventKind::MinerFailed, Severity::Critical, about, text, cx);
         }
-        if lived >= LOOP_WINDOW {
-            miner.failures = 0;
-        }
-        miner.exits.push_back(cx.now.mono);
-        miner.exits.retain(|at| cx.now.mono.since(*at) < LOOP_WINDOW);
-        let wait = miner.next_try();
+        self.failed(name, reason, hung, cx);
+    }
+
+    /// It ended without being asked to, or hung: it is tried again after a while.
+    fn failed(&mut self, name: &str, reason: String, hung: Option<String>, cx: &mut Cx) {
         let jitter = 0.8 + 0.4 * self.random.fraction();
+        let Some(miner) = self.miners.get_mut(name) else { return };
+        let (looped, hangs) = (miner.looping, hung.is_some());
+        let wait = miner.next_try(cx.now.mono, hangs).mul_f64(jitter);
+        let why = hung.unwrap_or(reason);
+        let (run, looping) = (miner.run, miner.looping);
+        let log = std::mem::take(&mut miner.last_lines);
+        miner.reason = Some(why.clone());
+        let about = About::miner(name);
+        let seconds = wait.as_secs_f64();
+        if looping && !looped {
+            let text = format!(
+                "{name} is in a crash loop, the last time: {why}; from now on it is tried every five minutes"
+            );
+            self.raise_with_log(EventKind::CrashLoop, Severity::Critical, about, text, log, cx);
+        } else {
+            let text = format!("{name} ended: {why}; it is started again in {seconds:.1} s");
+            if looping || hangs {
+                cx.info(text);
+            } else {
+                self.raise(EventKind::MinerExited, Severity::Warning, about, text, cx);
+            }
+        }
         let timer = Timer::MinerStart { name: name.to_owned(), run };
-        self.timers.set(cx.now.mono.plus(wait.mul_f64(jitter)), timer);
+        self.timers.set(cx.now.mono.plus(wait), timer);
     }
 
     /// Keeps the last few that ended, for their logs and reasons.
@@ -285,8 +359,12 @@ impl Registry {
 
 impl Miner {
     /// Counts a failure; how long to wait before the next start.
-    fn next_try(&mut self) -> Duration {
-        if self.exits.len() >= LOOP_EXITS {
+    fn next_try(&mut self, now: Mono, hung: bool) -> Duration {
+        self.exits.push_back(now);
+        self.exits.retain(|at| now.since(*at) < LOOP_WINDOW);
+        self.hangs += u32::from(hung);
+        self.looping |= self.exits.len() >= LOOP_EXITS || self.hangs >= LOOP_HANGS;
+        if self.looping {
             self.state = MinerState::CrashLoop;
             return LONGEST_BACKOFF;
         }

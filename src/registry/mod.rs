@@ -3,12 +3,14 @@
 //!
 //! [`Registry`] has one `impl` in each file: `pairing` (who may link), `dialling`, `links`, `peers`, `remote` (what
 //! we ask of rigs), `obey` (what controllers ask of us), `miners`, `profiles`, `report` and `calls` (REST).
+mod audit;
 mod calls;
 mod dialling;
 mod events;
 mod follow;
 mod hostile;
 mod joins;
+mod labels;
 mod links;
 mod miner_calls;
 mod miner_views;
@@ -18,6 +20,7 @@ mod obey;
 mod outs;
 mod pairing;
 mod peers;
+mod policy;
 mod profiles;
 mod remote;
 mod report;
@@ -26,6 +29,7 @@ mod run;
 mod tests;
 mod timers;
 mod uptime;
+mod watchdog;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -34,6 +38,7 @@ use crate::model::fault::Fault;
 use crate::model::invite::InviteRecord;
 use crate::model::key::{NodeId, PublicKey};
 use crate::model::node::NodeCard;
+use crate::model::policy::Policy;
 use crate::model::profile::Profile;
 use crate::model::stats::Host;
 use crate::model::time::{Now, Timestamp};
@@ -50,6 +55,8 @@ pub struct Setup {
     /// Where the P2P port listens and where the API does, for `node info`.
     pub listen: Option<String>,
     pub api: String,
+    /// `[policy]` of this node's config.toml.
+    pub policy: Policy,
     /// Seeds jitter, ids and invite secrets: 32 random bytes.
     pub seed: [u8; 32],
 }
@@ -75,6 +82,8 @@ pub struct Registry {
     waiting: HashMap<String, remote::Waiting>,
     saving: HashMap<u64, Then<Result<(), Fault>>>,
     follows: HashMap<u64, follow::Follow>,
+    events: events::EventLog,
+    pairing_events: events::Quota,
     timers: timers::Timers,
     host: Host,
     random: outs::Random,
@@ -107,6 +116,8 @@ impl Registry {
             waiting: HashMap::new(),
             saving: HashMap::new(),
             follows: HashMap::new(),
+            events: events::EventLog::new(saved.events, saved.epoch),
+            pairing_events: events::Quota::default(),
             timers: timers::Timers::default(),
             host: Host::default(),
             random,
@@ -116,6 +127,11 @@ impl Registry {
         };
         let mut cx = Cx::new(now);
         registry.restore_peers(saved.peers, &mut cx);
+        for (key, number) in saved.events_heard {
+            if let Some(peer) = registry.peers.get_mut(&key) {
+                peer.telling.heard = number;
+            }
+        }
         registry.restore_joins(saved.joins, &cx);
         registry.restore_miners(saved.miners, &mut cx);
         (registry, cx.out)
@@ -137,6 +153,7 @@ impl Registry {
             Event::Shutdown { done } => self.shut_down(done, &mut cx),
             Event::End => cx.out.push(Out::End),
         }
+        self.tell_controllers(&mut cx);
         cx.out
     }
 
@@ -159,6 +176,7 @@ impl Registry {
                 timers::Timer::MinerWait => self.settle_waits(&mut cx),
             }
         }
+        self.tell_controllers(&mut cx);
         cx.out
     }
 
@@ -167,16 +185,18 @@ impl Registry {
         self.host = host;
         self.review_miners(cx);
         self.forget_old_requests(cx);
+        self.review_events(cx);
         self.report(cx);
     }
 
     /// Writes `ops` as one transaction; `then` runs when they are on disk, or were not written.
     fn save(
         &mut self,
-        ops: Vec<StateOp>,
+        mut ops: Vec<StateOp>,
         cx: &mut Cx,
         then: impl FnOnce(&mut Self, Result<(), Fault>, &mut Cx) + Send + 'static,
     ) {
+        ops.extend(cx.act.take().map(|act| act.with_change(cx.now.wall)));
         let ticket = self.count();
         self.saving.insert(ticket, Box::new(then));
         cx.out.push(Out::Store(StoreCommand { ops, ticket: Some(ticket) }));

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::events::About;
 use super::{Cx, Out, Registry};
-use crate::bus::{AuditRow, LinkId, Outbound, SignedBytes, StateOp};
+use crate::bus::{LinkId, Outbound, SignedBytes, StateOp};
 use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::key::PublicKey;
 use crate::model::node::Role;
+use crate::model::policy::Remote;
 use crate::model::profile_rules;
 use crate::model::time::Timestamp;
 use crate::smsg::envelope::Envelope;
@@ -18,8 +19,9 @@ use crate::smsg::messages::{
 
 /// The most lines one request may ask for.
 pub const MOST_LINES: usize = 10_000;
-/// One refused command a second of one peer goes to the audit table; a peer gone mad shall not fill the disk.
-const NOTE_REFUSALS: Duration = Duration::from_secs(1);
+/// So many refused commands of one peer go to the audit table within so long; a peer gone mad shall not fill the disk.
+const NOTED_REFUSALS: usize = 20;
+const NOTE_WINDOW: Duration = Duration::from_secs(20);
 
 /// Who asked, and where the answer goes.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ pub struct Asker {
     pub key: PublicKey,
     pub link: LinkId,
     pub id: String,
+    /// The message's type when it is a command that was accepted: what comes of it is written to the audit table.
+    pub command: Option<&'static str>,
 }
 
 impl Registry {
@@ -42,11 +46,12 @@ impl Registry {
         if let Some(id) = envelope.reply_to.clone() {
             return self.answered(&key, &id, envelope, cx);
         }
-        let asker = Asker { key, link, id: envelope.id.clone() };
+        let asker = Asker { key, link, id: envelope.id.clone(), command: None };
         match envelope.body {
             Body::Ping {} => self.answer(&asker, Body::Pong {}, cx),
             Body::Stats(stats) => self.take_report(&key, *stats, cx),
             Body::LogLines(part) => self.followed_lines(link, part, cx),
+            Body::Events { events } => self.take_events(asker, events, cx),
             ref body if body.is_query() || body.is_command() => {
                 if let Err(fault) = self.may_command(&key) {
                     return self.refuse(&asker, &envelope, raw, fault, cx);
@@ -63,6 +68,9 @@ impl Registry {
 
     pub(super) fn answer(&mut self, asker: &Asker, body: Body, cx: &mut Cx) {
         let id = self.random.word();
+        if let Some(what) = asker.command {
+            self.note_outcome(&asker.key, what, &asker.id, &body, cx);
+        }
         cx.send(asker.link, id, Some(asker.id.clone()), body);
     }
 
@@ -87,7 +95,7 @@ impl Registry {
     }
 
     /// A command runs only when its sequence number is on disk, so that no recording of it works ever again.
-    fn command(&mut self, asker: Asker, envelope: Envelope, raw: SignedBytes, cx: &mut Cx) {
+    fn command(&mut self, mut asker: Asker, envelope: Envelope, raw: SignedBytes, cx: &mut Cx) {
         let last = self.peers.get(&asker.key).map_or(u64::MAX, |p| p.record.last_command);
         if envelope.seq <= last {
             let fault = Fault::new(
@@ -96,16 +104,19 @@ impl Registry {
             );
             return self.refuse(&asker, &envelope, raw, fault, cx);
         }
-        if let Err(fault) = in_time(&envelope, cx.now.wall) {
+        let allowed = in_time(&envelope, cx.now.wall)
+            .and_then(|()| self.policy_allows(&asker.key, &envelope.body));
+        if let Err(fault) = allowed {
             return self.refuse(&asker, &envelope, raw, fault, cx);
         }
         if let Some(peer) = self.peers.get_mut(&asker.key) {
             peer.record.last_command = envelope.seq;
         }
-        let row = self.audit_row(&asker.key, &envelope.body, "accepted", raw, cx);
+        let row = self.command_row(&asker.key, &envelope, raw, "accepted", cx);
         let ops =
             vec![StateOp::LastCommand { key: asker.key, seq: envelope.seq }, StateOp::Audit(row)];
         self.save(ops, cx, move |registry, result, cx| {
+            asker.command = result.is_ok().then(|| envelope.body.name());
             // The disk may have been slow: the deadline is judged again.
             match result.and_then(|()| in_time(&envelope, cx.now.wall)) {
                 Ok(()) => registry.carry_out(asker, envelope.body, cx),
@@ -132,8 +143,10 @@ impl Registry {
     }
 
     fn obey_start(&mut self, asker: Asker, start: StartMiner, cx: &mut Cx) {
-        let deployed = start.profile.is_some();
-        let found = match start.profile {
+        // Judged before; what the rig has may have changed since.
+        let as_stored = self.setup.policy.remote == Remote::StartStop;
+        let deployed = start.profile.is_some() && !as_stored;
+        let found = match start.profile.filter(|_| !as_stored) {
             Some(profile) => Ok(profile),
             None => self.find_profile(&start.profile_id).cloned(),
         };
@@ -143,8 +156,8 @@ impl Registry {
         };
         let overridden = profile_rules::with_overrides(
             &profile,
-            start.miner_type.as_deref(),
-            start.config.as_ref(),
+            start.miner_type.as_deref().filter(|_| !as_stored),
+            start.config.as_ref().filter(|_| !as_stored),
         );
         let keep = deployed.then_some(profile);
         self.start_miner(overridden, keep, cx, move |registry, result, cx| {
@@ -235,44 +248,25 @@ impl Registry {
         fault: Fault,
         cx: &mut Cx,
     ) {
-        let row = self.audit_row(&asker.key, &envelope.body, &fault.message, raw, cx);
-        if let Some(peer) = self.peers.get_mut(&asker.key)
-            && peer.refusal_noted.is_none_or(|at| cx.now.mono.since(at) >= NOTE_REFUSALS)
-        {
-            peer.refusal_noted = Some(cx.now.mono);
+        let row = self.command_row(&asker.key, envelope, raw, &fault.message, cx);
+        let noted = self.peers.get_mut(&asker.key).is_some_and(|peer| {
+            let noted = &mut peer.refusals_noted;
+            noted.retain(|at| cx.now.mono.since(*at) < NOTE_WINDOW);
+            let room = noted.len() < NOTED_REFUSALS;
+            noted.extend(room.then_some(cx.now.mono));
+            room
+        });
+        if noted {
             let kind = match fault.code {
                 Code::Policy => EventKind::PolicyRefused,
                 _ => EventKind::CommandRefused,
             };
-            let about = About { peer: Some(&row.who), miner: None };
+            let about = About::peer(&row.who);
             let text = format!("refused {} of {}: {}", row.what, row.who, row.result);
             self.raise(kind, Severity::Warning, about, text, cx);
             Self::save_later(vec![StateOp::Audit(row)], cx);
         }
         self.answer(asker, Body::Error(fault), cx);
-    }
-
-    fn audit_row(
-        &self,
-        key: &PublicKey,
-        body: &Body,
-        result: &str,
-        raw: SignedBytes,
-        cx: &Cx,
-    ) -> AuditRow {
-        let who = self
-            .peers
-            .get(key)
-            .map_or_else(|| key.node_id().to_string(), |p| p.record.name.clone());
-        let what = body.name().to_owned();
-        AuditRow {
-            at: cx.now.wall,
-            who,
-            key: Some(*key),
-            what,
-            result: result.to_owned(),
-            envelope: Some(raw.0),
-        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! What the registry says, and the time and randomness that it is given.
+use std::sync::Arc;
+
 use crossbeam_channel::Sender;
 use sha2::{Digest, Sha256};
 
+use super::audit::Act;
 use crate::bus::{
     DialRequest, LinkId, LogPart, Outbound, Reply, SpawnCommand, StoreCommand, Verdict,
 };
+use crate::model::event::EventPart;
 use crate::model::fault::Fault;
 use crate::model::time::Now;
 use crate::smsg::messages::Body;
@@ -38,6 +42,12 @@ pub enum Out {
         to: Sender<LogPart>,
         part: LogPart,
     },
+    /// Events for a reader of this node; [`super::Registry::events_lost`] hears when there was no room.
+    Tell {
+        follow: u64,
+        to: Sender<EventPart>,
+        part: EventPart,
+    },
     /// The rings of a miner that is forgotten.
     ForgetLog {
         miner: String,
@@ -46,16 +56,24 @@ pub enum Out {
     End,
 }
 
+/// Where the answer to a local request goes, and what the audit log is to hold of it.
+pub struct ReplyTo {
+    pub to: Sender<Result<Reply, Fault>>,
+    pub act: Option<Arc<Act>>,
+}
+
 /// The time, and what came of it so far.
 pub struct Cx {
     pub now: Now,
     pub out: Vec<Out>,
+    /// The local change that is being made: the first transaction takes its audit row along.
+    pub act: Option<Arc<Act>>,
 }
 
 impl Cx {
     #[must_use]
     pub fn new(now: Now) -> Self {
-        Self { now, out: Vec::new() }
+        Self { now, out: Vec::new(), act: None }
     }
 
     pub fn info(&mut self, text: String) {
@@ -80,8 +98,11 @@ impl Cx {
         }
     }
 
-    pub fn reply(&mut self, to: Sender<Result<Reply, Fault>>, reply: Result<Reply, Fault>) {
-        self.out.push(Out::Reply { to, reply });
+    pub fn reply(&mut self, to: ReplyTo, reply: Result<Reply, Fault>) {
+        let row = to.act.and_then(|act| act.at_its_end(self.now.wall, &reply));
+        let row = row.map(|row| Out::Store(StoreCommand { ops: vec![row], ticket: None }));
+        self.out.extend(row);
+        self.out.push(Out::Reply { to: to.to, reply });
     }
 
     pub fn send(&mut self, link: LinkId, id: String, reply_to: Option<String>, body: Body) {

@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::calls::ReplyTo;
+use super::events::About;
 use super::peers::{Peer, pick};
 use super::{Cx, Out, Registry, ms};
 use crate::bus::{Reply, StateOp, Verdict};
+use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::invite::{InviteCode, InviteRecord, InviteView};
 use crate::model::key::PublicKey;
@@ -23,13 +25,15 @@ use crate::sys::log::Seldom;
 /// One new request a second from one address.
 const PER_SOURCE: Duration = Duration::from_secs(1);
 const REJECTIONS: usize = 200;
+/// Events about requests: strangers shall not push the others out.
+const RAISED: u32 = 60;
+const RAISED_WITHIN: Duration = Duration::from_secs(3600);
 /// Invites that can be open at once.
 const INVITES: usize = 100;
 
 /// What anyone who reaches the port can have written into the log, a line a second of each kind.
 #[derive(Default)]
 pub struct Refusals {
-    pub links: Seldom,
     invites: Seldom,
     requests: Seldom,
 }
@@ -89,8 +93,8 @@ impl Registry {
             let verdict = match pins(&peer.record, &hello) {
                 Ok(()) => Verdict::Welcome,
                 Err(reason) => {
-                    let text = format!("refused a link from {}: {reason}", peer.record.name);
-                    cx.warn_seldom(&mut self.refusals.links, text);
+                    let text = format!("refused a link with {}: {reason}", peer.record.name);
+                    self.complain(&key, text, cx);
                     stranger(Some(&reason))
                 }
             };
@@ -129,13 +133,9 @@ impl Registry {
             let verdict = match result {
                 Ok(()) => {
                     registry.count_use(&invite);
-                    cx.info(format!(
-                        "registered {} ({}) by invite {invite}",
-                        record.name,
-                        key.node_id()
-                    ));
                     registry.asked.retain(|a| a.key != key);
                     registry.peers.insert(key, Peer::new(record, cx.now));
+                    registry.registered(&key, &format!("it came with invite {invite}"), cx);
                     Verdict::Welcome
                 }
                 Err(fault) => stranger(Some(&fault.message)),
@@ -171,7 +171,14 @@ impl Registry {
             "{} ({id}) at {source} asks to pair; `miner-cli peer approve {id}` lets it in",
             hello.name
         );
-        cx.info_seldom(&mut self.refusals.requests, text);
+        if let Some(text) = self.refusals.requests.take(cx.now.mono, text) {
+            if self.pairing_events.has_room(cx.now.mono, RAISED, RAISED_WITHIN) {
+                let about = About::peer(&hello.name);
+                self.raise(EventKind::PairingRequest, Severity::Info, about, text, cx);
+            } else {
+                cx.info(text);
+            }
+        }
         if self.asked.len() == PAIRING_REQUESTS {
             self.asked.pop_front();
         }
@@ -207,10 +214,10 @@ impl Registry {
                 return cx.reply(to, Err(fault));
             }
             registry.asked.retain(|a| a.key != key);
-            cx.info(format!("approved {} ({})", record.name, key.node_id()));
             let peer = Peer::new(record, cx.now);
             let view = peer.view(cx.now);
             registry.peers.entry(key).or_insert(peer);
+            registry.registered(&key, "it was approved", cx);
             cx.reply(to, Ok(Reply::Peer(Box::new(view))));
         });
     }

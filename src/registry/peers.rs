@@ -1,11 +1,14 @@
 //! The table of peers: finding one by what a person typed, its row for people, adding and removing.
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::dialling::Dialling;
+use super::events::{About, Quota, Telling};
 use super::uptime::Uptime;
 use super::{Cx, Registry, later};
 use crate::bus::{LinkId, Reply, StateOp};
+use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::key::{NodeId, PublicKey};
 use crate::model::name;
@@ -13,6 +16,10 @@ use crate::model::node::Role;
 use crate::model::peer::{PeerRecord, PeerState, PeerView};
 use crate::model::stats::{NodeStats, RigState};
 use crate::model::time::{Mono, Now, Timestamp};
+
+/// Events about a node at a peer's address that is not it: it may come with a new key each time.
+const COMPLAINTS: u32 = 10;
+const COMPLAINTS_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// A registered peer, or one that we asked and that has not approved us yet.
 pub struct Peer {
@@ -31,8 +38,12 @@ pub struct Peer {
     pub clock_ahead: i64,
     /// Requests of ours that it has not answered.
     pub outstanding: usize,
-    /// When a refused command of it was last written to the audit log.
-    pub refusal_noted: Option<Mono>,
+    /// When refused commands of it were written to the audit log, lately.
+    pub refusals_noted: Vec<Mono>,
+    pub telling: Telling,
+    /// The last event about what is wrong with it: the same is not raised again until it has linked.
+    pub complained: Option<String>,
+    complaints: Quota,
 }
 
 /// A peer's present link.
@@ -57,7 +68,10 @@ impl Peer {
             watched_since: now.mono,
             clock_ahead: 0,
             outstanding: 0,
-            refusal_noted: None,
+            refusals_noted: Vec::new(),
+            telling: Telling::default(),
+            complained: None,
+            complaints: Quota::default(),
         }
     }
 
@@ -247,14 +261,37 @@ impl Registry {
                 return cx.reply(to, Err(fault));
             }
             if let Some(peer) = registry.peers.remove(&key) {
+                let name = &peer.record.name;
                 if let Some(link) = &peer.link {
                     cx.close(link.id, "this node removed the peer");
-                    registry.lose_link(link.id, &format!("{} was removed", peer.record.name), cx);
+                    registry.lose_link(link.id, &format!("{name} was removed"), cx);
                 }
-                cx.info(format!("removed peer {} ({})", peer.record.name, key.node_id()));
+                let text = format!("removed peer {name} ({})", key.node_id());
+                let about = About::peer(name);
+                registry.raise(EventKind::PeerRemoved, Severity::Info, about, text, cx);
             }
             cx.reply(to, Ok(Reply::Done));
         });
+    }
+
+    /// Raises that a peer is not who it was, unless that was the last thing raised about it.
+    pub(super) fn complain(&mut self, key: &PublicKey, text: String, cx: &mut Cx) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.complained.as_ref() == Some(&text)
+            || !peer.complaints.has_room(cx.now.mono, COMPLAINTS, COMPLAINTS_WITHIN)
+        {
+            return;
+        }
+        peer.complained = Some(text.clone());
+        let name = peer.record.name.clone();
+        self.raise(EventKind::KeyChanged, Severity::Critical, About::peer(&name), text, cx);
+    }
+
+    pub(super) fn registered(&mut self, key: &PublicKey, how: &str, cx: &mut Cx) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let name = peer.record.name.clone();
+        let text = format!("registered {name} ({}): {how}", key.node_id());
+        self.raise(EventKind::PeerRegistered, Severity::Info, About::peer(&name), text, cx);
     }
 
     /// Notes that something was heard of a peer.

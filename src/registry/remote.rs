@@ -2,9 +2,11 @@
 use std::time::Duration;
 
 use super::calls::ReplyTo;
+use super::events::About;
 use super::timers::Timer;
 use super::{Cx, Registry, Then, ms};
 use crate::bus::{LinkId, Reply};
+use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::key::PublicKey;
 use crate::model::profile::{Profile, ProfileConfig};
@@ -105,7 +107,11 @@ impl Registry {
     pub(super) fn answered(&mut self, key: &PublicKey, id: &str, envelope: Envelope, cx: &mut Cx) {
         let Some(waiting) = self.waiting.get_mut(id).filter(|w| w.key == *key) else { return };
         let result = match envelope.body {
-            Body::Error(fault) => Err(super::hostile::fault(&fault)),
+            Body::Error(fault) => {
+                let fault = super::hostile::fault(&fault);
+                self.tell_of_refusal(key, &fault, cx);
+                Err(fault)
+            }
             Body::LogLines(part) => {
                 waiting.bytes += part.lines.iter().map(String::len).sum::<usize>();
                 waiting.lines.extend(part.lines);
@@ -118,6 +124,15 @@ impl Registry {
             body => Ok((body, envelope.ts)),
         };
         self.settle(id, result, cx);
+    }
+
+    /// A rig's own policy refused a command of ours: whoever watches this node shall know.
+    fn tell_of_refusal(&mut self, key: &PublicKey, fault: &Fault, cx: &mut Cx) {
+        let Some(peer) = self.peers.get(key).filter(|_| fault.code == Code::Policy) else { return };
+        let name = peer.record.name.clone();
+        let text = format!("{name} refused a command of this node: {}", fault.message);
+        let about = About::peer(&name);
+        self.raise(EventKind::PolicyRefused, Severity::Warning, about, text, cx);
     }
 
     /// The time by the rig's clock until which a command sent now may be carried out.

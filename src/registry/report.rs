@@ -146,7 +146,7 @@ impl Registry {
 }
 
 /// The link of a peer that wants our reports.
-fn listening(peer: &Peer) -> Option<LinkId> {
+pub(super) fn listening(peer: &Peer) -> Option<LinkId> {
     peer.link.as_ref().filter(|_| peer.record.role.is_some_and(Role::commands)).map(|l| l.id)
 }
 

@@ -111,6 +111,11 @@ impl Loop<'_> {
                     registry.part_lost(follow, lost, &mut cx);
                     go_on &= self.carry_out(cx.out, registry, now);
                 }
+                Out::Tell { follow, to, part } => match to.try_send(part) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(part)) => registry.events_lost(follow, Some(&part)),
+                    Err(TrySendError::Disconnected(_)) => registry.events_lost(follow, None),
+                },
                 Out::ForgetLog { miner } => self.ports.logs.remove(&miner),
                 Out::Log(level, text) => log::line(level, format_args!("{text}")),
                 Out::End => go_on = false,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::limits;
 use super::messages::Body;
 use crate::model::fault::{Code, Fault};
-use crate::model::key::NodeId;
+use crate::model::key::{NodeId, PublicKey};
 use crate::model::text;
 use crate::model::time::Timestamp;
 
@@ -100,11 +100,7 @@ pub fn open(
     from: NodeId,
     to: NodeId,
 ) -> Result<Opened, Refusal> {
-    let (signature, json) = bytes.split_first_chunk::<SIGNATURE>().ok_or(Refusal::TooShort)?;
-    signing_key
-        .verify_strict(json, &Signature::from_bytes(signature))
-        .map_err(|_| Refusal::Signature)?;
-    let head: Head = serde_json::from_slice(json).map_err(|e| Refusal::Json(said(&e)))?;
+    let (head, json) = head(bytes, signing_key)?;
     if head.from != from {
         return Err(Refusal::From(head.from));
     }
@@ -126,6 +122,33 @@ pub fn open(
             .hint("update miner-cli on the older node"))
     };
     Ok(Opened { id: head.id, seq: head.seq, content })
+}
+
+/// What a kept envelope proves: that the holder of the key said this.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proof {
+    pub id: String,
+    /// The type.
+    pub kind: String,
+    pub from: NodeId,
+}
+
+/// Checks an envelope that was kept, by the key that its sender had then.
+///
+/// # Errors
+/// The signature does not fit, the key is none, or it is no envelope.
+pub fn prove(bytes: &[u8], signing_key: &PublicKey) -> Result<Proof, Refusal> {
+    let key = VerifyingKey::from_bytes(&signing_key.0).map_err(|_| Refusal::Signature)?;
+    let (head, _) = head(bytes, &key)?;
+    Ok(Proof { id: head.id, kind: head.kind, from: head.from })
+}
+
+/// The addressing, once the signature is found good, and the JSON.
+fn head<'a>(bytes: &'a [u8], key: &VerifyingKey) -> Result<(Head, &'a [u8]), Refusal> {
+    let (signature, json) = bytes.split_first_chunk::<SIGNATURE>().ok_or(Refusal::TooShort)?;
+    key.verify_strict(json, &Signature::from_bytes(signature)).map_err(|_| Refusal::Signature)?;
+    let head = serde_json::from_slice(json).map_err(|e| Refusal::Json(said(&e)))?;
+    Ok((head, json))
 }
 
 /// The addressing alone, whatever the type.

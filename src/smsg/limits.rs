@@ -26,6 +26,8 @@ pub const PAIRING_WAITS: Duration = Duration::from_secs(24 * 3600);
 /// Envelopes a peer may send: a second sustained, and at once.
 pub const ENVELOPES_PER_SECOND: f64 = 50.0;
 pub const ENVELOPE_BURST: f64 = 200.0;
+/// Events in one message.
+pub const EVENTS_AT_ONCE: usize = 16;
 /// Requests that may wait for one peer's answer.
 pub const OUTSTANDING: usize = 64;
 /// Messages that may wait for one link's writer.

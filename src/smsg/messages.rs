@@ -1,6 +1,7 @@
 //! The messages, as typed payloads. Their names on the wire are the variants in snake_case.
 use serde::{Deserialize, Serialize};
 
+use crate::model::event::EventRecord;
 use crate::model::fault::Fault;
 use crate::model::profile::{Profile, ProfileConfig};
 use crate::model::stats::NodeStats;
@@ -21,14 +22,30 @@ pub enum Body {
     MinerAck(MinerAck),
     GetLogs(GetLogs),
     FollowLogs(FollowLogs),
-    UnfollowLogs { follow: u64 },
+    UnfollowLogs {
+        follow: u64,
+    },
     LogLines(LogLines),
     DeployProfile(Box<DeployProfile>),
-    DeployAck { profile: String },
+    DeployAck {
+        profile: String,
+    },
     ListProfiles {},
-    Profiles { profiles: Vec<Profile> },
+    Profiles {
+        profiles: Vec<Profile>,
+    },
+    /// What happened on the sender, in the order of its numbers, to those who may command it.
+    Events {
+        events: Vec<EventRecord>,
+    },
+    /// The highest number of the sender's events that are kept here.
+    EventsAck {
+        heard: u64,
+    },
     Error(Fault),
-    Bye { reason: String },
+    Bye {
+        reason: String,
+    },
 }
 
 impl Body {
@@ -50,6 +67,8 @@ impl Body {
         "deploy_ack",
         "list_profiles",
         "profiles",
+        "events",
+        "events_ack",
         "error",
         "bye",
     ];
@@ -86,6 +105,8 @@ impl Body {
             Self::DeployAck { .. } => "deploy_ack",
             Self::ListProfiles {} => "list_profiles",
             Self::Profiles { .. } => "profiles",
+            Self::Events { .. } => "events",
+            Self::EventsAck { .. } => "events_ack",
             Self::Error(_) => "error",
             Self::Bye { .. } => "bye",
         }

@@ -29,6 +29,18 @@ pub fn state(db: &Connection, path: &Path, epoch: u64) -> Result<SavedState, Fau
                 Ok((row.get("miner_type")?, row.get::<_, i64>("highest")?.cast_unsigned()))
             })?,
             epoch,
+            events: all(
+                db,
+                &format!(
+                    "SELECT json FROM (SELECT number, json FROM events ORDER BY number DESC LIMIT {})
+                     ORDER BY number",
+                    crate::model::event::KEPT
+                ),
+                |row| json(row, "json"),
+            )?,
+            events_heard: all(db, "SELECT key, number FROM events_heard ORDER BY key", |row| {
+                Ok((PublicKey(row.get("key")?), row.get::<_, i64>("number")?.cast_unsigned()))
+            })?,
         })
     };
     read().map_err(|e: rusqlite::Error| {

@@ -1,7 +1,9 @@
 //! node.db: who is registered, which invites and profiles there are, what should run, and the audit log.
 //! One thread owns it. What it calls stored is on disk (WAL with synchronous=FULL).
+mod chain;
 mod load;
 mod ops;
+pub mod query;
 mod schema;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,9 @@
 //! Each [`StateOp`] as SQL.
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::bus::{AuditRow, StateOp};
+use super::chain;
+use crate::bus::StateOp;
+use crate::model::audit::AuditRow;
 use crate::model::fault::{Code, Fault};
 use crate::model::invite::InviteRecord;
 use crate::model::miner::DesiredMiner;
@@ -33,7 +35,10 @@ pub fn apply(db: &Connection, op: &StateOp, now: Timestamp) -> Result<(), Failur
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| db.prepare_cached(sql)?.execute(values);
     match op {
         StateOp::PutPeer(peer) => put_peer(db, peer)?,
-        StateOp::DeletePeer(key) => drop(run("DELETE FROM peers WHERE key = ?1", &[&key.0])?),
+        StateOp::DeletePeer(key) => {
+            run("DELETE FROM peers WHERE key = ?1", &[&key.0])?;
+            run("DELETE FROM events_heard WHERE key = ?1", &[&key.0])?;
+        }
         StateOp::Seen { key, at } => {
             run(
                 "UPDATE peers SET last_seen = max(coalesce(last_seen, 0), ?2) WHERE key = ?1",
@@ -73,6 +78,25 @@ pub fn apply(db: &Connection, op: &StateOp, now: Timestamp) -> Result<(), Failur
             }
         }
         StateOp::Audit(row) => audit(db, row)?,
+        StateOp::Event(event) => {
+            let sql = "INSERT OR REPLACE INTO events (number, json) VALUES (?1, ?2)";
+            run(sql, &[&event.number.cast_signed(), &json(&**event)])?;
+        }
+        StateOp::ForgetEvents(number) => {
+            run("DELETE FROM events WHERE number <= ?1", &[&number.cast_signed()])?;
+        }
+        StateOp::EventsHeard { key, number } => {
+            run(
+                "INSERT INTO events_heard (key, number) VALUES (?1, ?2)
+                 ON CONFLICT (key) DO UPDATE SET number = excluded.number",
+                &[&key.0, &number.cast_signed()],
+            )?;
+        }
+        StateOp::Labels { key, labels } => {
+            if run("UPDATE peers SET labels = ?2 WHERE key = ?1", &[&key.0, &json(labels)])? == 0 {
+                refuse(Code::PeerNotFound, "that peer was removed meanwhile".to_owned())?;
+            }
+        }
     }
     Ok(())
 }
@@ -97,7 +121,7 @@ fn put_peer(db: &Connection, peer: &PeerRecord) -> Result<(), Failure> {
              name = excluded.name, address = excluded.address, role = excluded.role,
              signing_key = excluded.signing_key, version = excluded.version,
              added_at = excluded.added_at, last_seen = excluded.last_seen,
-             labels = excluded.labels, asking = excluded.asking,
+             asking = excluded.asking,
              last_command = excluded.last_command",
     )?
     .execute(params![
@@ -176,8 +200,12 @@ fn put_miner(db: &Connection, miner: &DesiredMiner) -> Result<(), Failure> {
 }
 
 fn audit(db: &Connection, row: &AuditRow) -> Result<(), Failure> {
+    let last = "SELECT chain FROM audit ORDER BY id DESC LIMIT 1";
+    let before = db.prepare_cached(last)?.query_row([], |r| r.get(0)).optional()?;
+    let chain = chain::next(&before.unwrap_or_default(), row);
     db.prepare_cached(
-        "INSERT INTO audit (at, who, key, what, result, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO audit (at, who, key, what, result, command, envelope, signer, chain)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         row.at.0,
@@ -185,7 +213,10 @@ fn audit(db: &Connection, row: &AuditRow) -> Result<(), Failure> {
         row.key.map(|k| k.0),
         row.what,
         row.result,
-        row.envelope
+        row.command,
+        row.signed.as_ref().map(|s| &s.envelope),
+        row.signed.as_ref().map(|s| s.signer.0),
+        chain,
     ])?;
     Ok(())
 }

@@ -67,13 +67,27 @@ CREATE TABLE audit (
     key      BLOB,
     what     TEXT NOT NULL,
     result   TEXT NOT NULL,
-    envelope BLOB
+    command  TEXT NOT NULL,
+    envelope BLOB,
+    signer   BLOB CHECK (length(signer) = 32),
+    chain    BLOB NOT NULL CHECK (length(chain) = 32)
 ) STRICT;
 CREATE INDEX audit_by_key ON audit (key, id);
+CREATE INDEX audit_by_who ON audit (who, id);
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY,
+    json   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE events_heard (
+    key    BLOB PRIMARY KEY CHECK (length(key) = 32),
+    number INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the database to the newest version, a transaction a step.

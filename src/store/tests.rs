@@ -7,10 +7,12 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::{Store, open};
-use crate::bus::{AuditRow, SavedState, StateOp, StoreCommand};
+use crate::bus::{SavedState, StateOp, StoreCommand};
+use crate::model::audit::{AuditRow, Signed};
+use crate::model::event::{EventKind, EventRecord, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::invite::{InviteCode, InviteRecord};
-use crate::model::key::PublicKey;
+use crate::model::key::{NodeId, PublicKey};
 use crate::model::miner::DesiredMiner;
 use crate::model::node::Role;
 use crate::model::peer::{JoinRecord, PeerRecord};
@@ -118,7 +120,23 @@ fn audit(what: &str) -> AuditRow {
         key: Some(PublicKey([1; 32])),
         what: what.to_owned(),
         result: "accepted".to_owned(),
-        envelope: Some(vec![0, 255]),
+        command: "1".to_owned(),
+        signed: Some(Signed { envelope: vec![0, 255], signer: PublicKey([2; 32]) }),
+    }
+}
+
+fn event(number: u64) -> EventRecord {
+    EventRecord {
+        number,
+        at: Timestamp(3),
+        node: NodeId([1; 8]),
+        node_name: "rig".to_owned(),
+        kind: EventKind::CrashLoop,
+        severity: Severity::Critical,
+        peer: None,
+        miner: Some("xmrig-1".to_owned()),
+        text: "a sentence".to_owned(),
+        log: vec!["a line".to_owned()],
     }
 }
 
@@ -145,6 +163,9 @@ fn everything_survives_a_restart() {
             StateOp::PutMiner(miner("tt-miner-2")),
             StateOp::PutMiner(miner("xmrig-1")),
             StateOp::Audit(audit("start_miner")),
+            StateOp::Event(event(7).into()),
+            StateOp::Event(event(8).into()),
+            StateOp::EventsHeard { key: PublicKey([1; 32]), number: 1 << 63 },
         ],
     )
     .unwrap();
@@ -158,6 +179,8 @@ fn everything_survives_a_restart() {
         miners: vec![miner("tt-miner-2"), miner("xmrig-1")],
         miner_numbers: vec![("tt-miner".to_owned(), 2), ("xmrig".to_owned(), 1)],
         epoch: state.epoch,
+        events: vec![event(7), event(8)],
+        events_heard: vec![(PublicKey([1; 32]), 1 << 63)],
     };
     assert_eq!(state, wanted);
     assert_eq!(audited(&folder.db()), ["start_miner"]);
@@ -179,17 +202,46 @@ fn changes_and_removals_survive_too() {
         vec![StateOp::PutProfile(profile("p")), StateOp::DeleteProfile { id: "p".into() }],
         vec![StateOp::PutMiner(miner("xmrig-7")), StateOp::PutMiner(miner("xmrig-3"))],
         vec![StateOp::DeleteMiner { name: "xmrig-7".into() }],
+        (1..=5).map(|number| StateOp::Event(event(number).into())).collect(),
+        vec![StateOp::ForgetEvents(3)],
+        vec![StateOp::EventsHeard { key, number: 4 }, StateOp::EventsHeard { key, number: 5 }],
+        vec![StateOp::PutPeer(peer(3, "c"))],
+        vec![StateOp::EventsHeard { key: PublicKey([3; 32]), number: 4 }],
+        vec![StateOp::DeletePeer(PublicKey([3; 32]))],
     ] {
         apply(&mut store, ops).unwrap();
     }
     drop(store);
     let state = folder.reopen();
-    let left =
-        PeerRecord { last_seen: Some(Timestamp(9)), last_command: 1 << 63, ..peer(1, "renamed") };
+    let left = PeerRecord {
+        last_seen: Some(Timestamp(9)),
+        last_command: 1 << 63,
+        labels: full_peer().labels,
+        ..peer(1, "renamed")
+    };
     assert_eq!(state.peers, [left]);
+    assert_eq!(state.events, [event(4), event(5)]);
+    assert_eq!(state.events_heard, [(key, 5)], "not of the peer that was removed");
     assert!(state.joins.is_empty() && state.invites.is_empty() && state.profiles.is_empty());
     assert_eq!(state.miners, [miner("xmrig-3")]);
     assert_eq!(state.miner_numbers, [("xmrig".to_owned(), 7)], "numbers are never used again");
+}
+
+#[test]
+fn labels_change_by_themselves_alone() {
+    let folder = Folder::new();
+    let (mut store, _) = open(&folder.db()).unwrap();
+    let key = PublicKey([1; 32]);
+    let labels: crate::model::labels::Labels = [("gpu".to_owned(), "none".to_owned())].into();
+    let one = |key| vec![StateOp::Labels { key, labels: labels.clone() }];
+    apply(&mut store, vec![StateOp::PutPeer(full_peer())]).unwrap();
+    apply(&mut store, one(key)).unwrap();
+    // What a hello writes was made before the labels changed.
+    apply(&mut store, vec![StateOp::PutPeer(full_peer())]).unwrap();
+    let gone = PublicKey([2; 32]);
+    assert_eq!(apply(&mut store, one(gone)).unwrap_err().code, Code::PeerNotFound);
+    drop(store);
+    assert_eq!(folder.reopen().peers, [PeerRecord { labels, ..full_peer() }]);
 }
 
 #[test]

@@ -42,14 +42,15 @@ mod tests {
 
     #[test]
     fn data_and_the_end_are_seen_and_silence_times_out() {
-        let (quiet, _kept) = std::io::pipe().unwrap();
+        let (quiet, kept) = std::io::pipe().unwrap();
         let (data, mut writer) = std::io::pipe().unwrap();
         let both = || [quiet.as_fd(), data.as_fd()];
         let soon = Some(Instant::now() + Duration::from_millis(5));
         assert_eq!(readable(both(), soon).unwrap(), [false, false]);
         writer.write_all(b"x").unwrap();
         assert_eq!(readable(both(), None).unwrap(), [false, true]);
-        drop(_kept);
-        assert_eq!(readable(both(), None).unwrap(), [true, true]);
+        // A child that another test is just forking may hold the writing end a moment longer: wait for the end alone.
+        drop(kept);
+        assert_eq!(readable([quiet.as_fd()], None).unwrap(), [true]);
     }
 }

@@ -55,6 +55,7 @@ pub fn start_with(limits: Limits, mut take: impl FnMut(Call) + Send + 'static) -
     let context = HttpContext {
         events,
         logs: logs.clone(),
+        node_db: dir.join("node.db"),
         token: TOKEN.to_owned(),
         hosts: vec!["farm.lan".to_owned()],
         version: "1.2.3",

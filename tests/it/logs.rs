@@ -4,11 +4,17 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use miner_cli::logs::Logs;
+use miner_cli::logs::disk::Writer;
 use serde_json::json;
 
-use super::node::{BINARY, Node, PATIENCE, alive, children, pair, start_simulated, until, within};
+use super::node::{
+    BINARY, Folder, Node, PATIENCE, alive, children, pair, start_simulated, until, within,
+};
 
 const STOP: i32 = 19;
 const CONT: i32 = 18;
@@ -154,6 +160,49 @@ fn a_burst_of_output_costs_no_memory_and_no_follower_slows_it() {
 #[ignore = "prints two GiB: tests/run --long"]
 fn long_a_gibibyte_of_output_costs_no_memory_and_no_follower_slows_it() {
     bursts_with_followers_that_do_not_read(1024 * MIB, Duration::from_secs(1800));
+}
+
+#[test]
+fn a_full_disk_costs_whole_lines_and_is_mended_by_room() {
+    let folder = Folder::new("full-logs");
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs"])
+        .arg(&folder.0)
+        .output();
+    if !mount.is_ok_and(|o| o.status.success()) {
+        println!("skipped: no tmpfs can be mounted here");
+        return;
+    }
+    let result = std::panic::catch_unwind(|| full_disk(&folder.0));
+    drop(Command::new("umount").arg(&folder.0).status());
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn full_disk(folder: &Path) {
+    let (wake, _news) = miner_cli::bus::wire_channel(1);
+    let logs = Arc::new(Logs::on_disk(folder.to_owned(), wake));
+    let mut writer = Writer::new(&logs);
+    let ring = logs.open("xmrig-1");
+    ring.begin_run();
+    std::fs::write(folder.join("fill"), vec![0; 200 * 1024]).unwrap();
+    let line = |i: usize| format!("line {i:03} {}", "x".repeat(1000));
+    let say = |from: usize, to: usize| (from..to).for_each(|i| ring.push(line(i).as_bytes()));
+    say(0, 10);
+    writer.round();
+    // More than there is room for, with room for a part of it.
+    say(10, 110);
+    writer.round();
+    std::fs::remove_file(folder.join("fill")).unwrap();
+    say(110, 112);
+    writer.round();
+    let text = std::fs::read_to_string(folder.join("xmrig-1.log")).unwrap();
+    let mut wanted: Vec<String> = (0..10).map(line).collect();
+    wanted.push("[miner-cli: 100 lines are missing here]".to_owned());
+    wanted.extend([line(110), line(111)]);
+    assert!(text.lines().eq(wanted.iter().map(String::as_str)), "{} lines", text.lines().count());
+    assert_eq!(ring.tail(1, false), [line(111)]);
 }
 
 #[test]

@@ -209,7 +209,8 @@ fn this_nodes_own_miners_answer_on_its_own_api() {
     let available = rig.rest("GET", "/miners/available", None).1;
     let names: Vec<&str> =
         available.as_array().unwrap().iter().filter_map(|m| m["name"].as_str()).collect();
-    assert!(names.contains(&"xmrig") && names.contains(&"simulated"), "{available}");
+    let all = ["xmrig", "tt-miner", "lolminer", "srbminer", "simulated"];
+    assert_eq!(names, all, "{available}");
     // A state change reaches the controller at once, not with the next report.
     rig.cli(&["miner", "stop", "simulated-1"]).ok();
     assert!(within(Duration::from_secs(8), || miner(&controller)["state"] == "stopped"));

@@ -66,7 +66,11 @@ impl Spawner {
     }
 
     pub fn with_xmrig(root: PathBuf, path: Option<PathBuf>, sha256: Option<String>) -> Self {
-        let programs = BTreeMap::from([("xmrig".to_owned(), MinerProgram { path, sha256 })]);
+        let xmrig = MinerProgram { path, sha256 };
+        Self::with_programs(root, BTreeMap::from([("xmrig".to_owned(), xmrig)]))
+    }
+
+    pub fn with_programs(root: PathBuf, programs: BTreeMap<String, MinerProgram>) -> Self {
         let logs = Arc::new(Logs::default());
         let setup = MinerSetup {
             programs,

@@ -40,13 +40,7 @@ impl Daemon {
             .collect();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let home = home();
-        let paths = Paths::resolve(Some(&home)).unwrap();
-        std::fs::create_dir_all(&paths.run_dir).unwrap();
-        let run = json!({"pid": 1, "api": address, "listen": "127.0.0.1:1",
-            "startedAt": "2026-01-01T00:00:00.000Z", "version": "0.1.0"});
-        std::fs::write(paths.run_file(), run.to_string()).unwrap();
-        std::fs::write(paths.token_file(), "secret-token\n").unwrap();
+        let home = home_of(&address);
         let (seen, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (log, stop) = (Arc::clone(&seen), Arc::clone(&over));
         let thread = thread::spawn("test-daemon", move || {
@@ -105,6 +99,18 @@ fn serve(mut stream: TcpStream, script: &BTreeMap<String, (u16, Value)>, log: &M
     log.lock().unwrap().push(Seen { line, head, body });
     let _ =
         write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+}
+
+/// A folder in which the command line finds a daemon that answers at `address`.
+pub fn home_of(address: &str) -> PathBuf {
+    let home = home();
+    let paths = Paths::resolve(Some(&home)).unwrap();
+    std::fs::create_dir_all(&paths.run_dir).unwrap();
+    let run = json!({"pid": 1, "api": address, "listen": "127.0.0.1:1",
+        "startedAt": "2026-01-01T00:00:00.000Z", "version": "0.1.0"});
+    std::fs::write(paths.run_file(), run.to_string()).unwrap();
+    std::fs::write(paths.token_file(), "secret-token\n").unwrap();
+    home
 }
 
 pub fn home() -> PathBuf {

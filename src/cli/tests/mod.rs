@@ -11,6 +11,7 @@ use crate::model::key::PublicKey;
 use daemon::{Daemon, home, run_at, run_with};
 
 mod daemon;
+mod many;
 
 fn fault(code: &str) -> Value {
     json!({"error": format!("it says {code}"), "code": code, "hint": "do this"})
@@ -92,6 +93,20 @@ fn a_wrong_call_is_exit_2_and_asks_nothing() {
         "peer fly",
         "peer add --address 1.2.3.4:9091",
         "remote start --profile p",
+        "remote start a --all --profile p",
+        "remote start a --label site=garage --profile p",
+        "remote start --all --label site=garage --profile p",
+        "remote start --label site --profile p",
+        "remote start --label Site=x --profile p",
+        "remote start --all",
+        "remote start --all --profile p --max-parallel 0",
+        "remote deploy --all --profile p --max-parallel 25",
+        "remote start --all=yes --profile p",
+        "remote stop",
+        "remote stop rig-1 --all",
+        "peer label",
+        "peer label rig-1 site",
+        "peer label rig-1 Site=garage",
         "remote stop a b c",
         "remote logs r m --lines 0",
         "remote logs r m --lines 10001",
@@ -105,8 +120,9 @@ fn a_wrong_call_is_exit_2_and_asks_nothing() {
         "--home",
         "peer list --api https://127.0.0.1:1",
         "history",
-        "audit",
-        "events",
+        "audit a b",
+        "audit --lines 0",
+        "events --lines 0",
     ] {
         let (exit, out, err) = daemon.run(line);
         assert_eq!((exit, out.as_str()), (2, ""), "{line}: {err}");
@@ -249,23 +265,23 @@ fn one_rig_is_shown_and_an_unreachable_one_with_its_last_figures() {
 }
 
 #[test]
-fn several_rigs_have_a_line_each() {
+fn one_rig_that_is_named_ends_with_its_own_code() {
     let daemon = Daemon::new(&[
         ("POST /remote/a/start", 200, json!({"status": "miner started", "minerName": "xmrig-1"})),
         ("POST /remote/b/start", 403, fault("POLICY")),
         ("POST /remote/a/deploy", 200, json!({"status": "deployed"})),
     ]);
-    let (exit, out, err) = daemon.run("remote start a b a --profile p");
-    assert_eq!((exit, out.as_str()), (1, "a: miner started: xmrig-1\na: miner started: xmrig-1\n"));
-    assert_eq!(err, "error: b: it says POLICY\n");
+    let (exit, out, err) = daemon.run("remote start a --profile p");
+    assert_eq!((exit, out.as_str(), err.as_str()), (0, "a: miner started: xmrig-1\n", ""));
     assert_eq!(daemon.seen()[0].body, json!({"profileId": "p"}));
-    assert_eq!(daemon.run("remote start b --profile p").0, 6, "one rig: its own exit code");
-    let (exit, out, _) = daemon.run("remote start a b --profile p --json");
+    let (exit, out, err) = daemon.run("remote start b --profile p");
+    assert_eq!((exit, out.as_str()), (6, ""));
+    assert_eq!(err, "error: it says POLICY\nhint: do this\n");
+    let (_, out, _) = daemon.run("remote start a --profile p --json");
     let rows: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(exit, 1);
-    assert_eq!(rows[0], json!({"peer": "a", "status": "miner started", "minerName": "xmrig-1"}));
-    assert_eq!((&rows[1]["peer"], &rows[1]["code"]), (&json!("b"), &json!("POLICY")));
+    assert_eq!(rows, json!([{"peer": "a", "status": "miner started", "minerName": "xmrig-1"}]));
     assert_eq!(daemon.run("remote deploy a --profile p").1, "a: profile p deployed\n");
+    assert_eq!(daemon.lines().len(), 4, "nothing else was asked");
 }
 
 #[test]
@@ -293,21 +309,28 @@ fn a_stop_that_still_goes_on_says_so() {
 
 #[test]
 fn logs_reach_the_terminal_clean() {
-    let end = |reason: &str| format!("data: \"one\"\n\nevent: end\ndata: {}\n\n", json!(reason));
+    let end = |code: &str, reason: &str| {
+        let end = json!({"code": code, "reason": reason});
+        json!(format!("data: \"one\"\n\nevent: end\ndata: {end}\n\n"))
+    };
     let daemon = Daemon::new(&[
         ("GET /remote/a/logs/m?lines=100&previous=false", 200, json!(["x\u{1b}[2J\ty", "z"])),
         ("GET /remote/a/logs/m?lines=5&previous=true", 200, json!(["old"])),
-        ("GET /remote/a/logs/m/stream?lines=100", 200, json!(end("the miner was stopped"))),
-        ("GET /remote/gone/logs/m/stream?lines=100", 200, json!(end("the log ended"))),
+        ("GET /remote/a/logs/m/stream?lines=100", 200, end("STOPPED", "it has ended")),
+        (
+            "GET /remote/gone/logs/m/stream?lines=100",
+            200,
+            end("LINK_LOST", "the miner was stopped"),
+        ),
         ("GET /remote/none/logs/m/stream?lines=100", 404, fault("PEER_NOT_FOUND")),
     ]);
     assert_eq!(daemon.run("remote logs a m"), (0, "x[2J    y\nz\n".to_owned(), String::new()));
     assert_eq!(daemon.run("remote logs a m --lines 5 --previous").1, "old\n");
     let (exit, out, err) = daemon.run("remote logs a m --follow");
-    assert_eq!((exit, out.as_str(), err.as_str()), (0, "one\n", "(the miner was stopped)\n"));
+    assert_eq!((exit, out.as_str(), err.as_str()), (0, "one\n", "(it has ended)\n"));
     let (exit, out, err) = daemon.run("remote logs gone m --follow");
     assert_eq!((exit, out.as_str()), (5, "one\n"));
-    assert!(err.contains("the log ended"), "{err}");
+    assert!(err.contains("cut off") && err.contains("the miner was stopped"), "{err}");
     assert_eq!(daemon.run("remote logs none m --follow").0, 4);
 }
 

@@ -1,4 +1,6 @@
 //! The handlers, a file a noun; and what the registry's answers look like in JSON.
+pub mod audit;
+pub mod events;
 pub mod miners;
 pub mod node;
 pub mod peers;
@@ -52,10 +54,14 @@ fn answer_as(status: u16, reply: Reply) -> Answer {
         Reply::MinerList(all) => Answer::json(status, &all),
         Reply::Miner(miner) => Answer::json(status, &miner),
         Reply::Available(all) => Answer::json(status, &all),
+        Reply::Events(all) => {
+            Answer::json(status, &all.iter().map(|event| &**event).collect::<Vec<_>>())
+        }
         Reply::History(points) => {
             let row = |(at, hashrate)| json!({ "timestamp": at, "hashrate": hashrate });
             Answer::json(status, &points.into_iter().map(row).collect::<Vec<_>>())
         }
+        Reply::Policy(policy) => Answer::json(status, &policy),
     }
 }
 

@@ -56,3 +56,7 @@ pub fn reject(asked: &Asked<'_>) -> Result<Answer, Fault> {
     asked.call(Request::Reject { peer: asked.param("peer") })?;
     Ok(Answer::status("rejected"))
 }
+
+pub fn labels(asked: &Asked<'_>) -> Result<Answer, Fault> {
+    asked.call(Request::SetLabels { peer: asked.param("peer"), labels: asked.json()? }).map(answer)
+}

@@ -67,7 +67,8 @@ pub fn logs(asked: &Asked<'_>) -> Result<Answer, Fault> {
 }
 
 pub fn follow(asked: &Asked<'_>) -> Result<Outcome, Fault> {
-    sse::follow(asked, asked.param("peer"), asked.param("miner"), asked.lines()?)
+    let (peer, miner, lines) = (asked.param("peer"), asked.param("miner"), asked.lines()?);
+    sse::follow(asked, |sink| Request::FollowLogs { peer, miner, lines, sink })
 }
 
 pub fn deploy(asked: &Asked<'_>) -> Result<Answer, Fault> {

@@ -50,7 +50,7 @@ pub fn info(asked: &Asked<'_>) -> Result<Answer, Fault> {
         &json!({
             "version": asked.shared.context.version,
             "basePath": BASE,
-            "features": ["peers", "remote", "profiles", "miners", "log-stream", "sessions"],
+            "features": ["peers", "remote", "profiles", "miners", "log-stream", "events", "sessions"],
         }),
     ))
 }

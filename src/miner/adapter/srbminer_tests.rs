@@ -116,12 +116,15 @@ proptest! {
     #[test]
     fn no_answer_panics_or_becomes_a_zero_that_was_not_sent(
         old in any::<bool>(), which in any::<usize>(), put in any_json(), raw in any::<Vec<u8>>(),
+        text in "[0-9;.e-]{1,12}",
     ) {
         let _ = summary(&raw, INSTANCE);
         let _ = summary(put.to_string().as_bytes(), INSTANCE);
         let reply = if old { SRBMINER_OLD } else { SRBMINER };
-        if let Ok(sample) = summary(mutated(reply, which, &put).as_bytes(), INSTANCE) {
-            is_honest(&sample, &put)?;
+        for put in [&put, &Value::from(text)] {
+            if let Ok(sample) = summary(mutated(reply, which, put).as_bytes(), INSTANCE) {
+                is_honest(&sample, put)?;
+            }
         }
     }
 }

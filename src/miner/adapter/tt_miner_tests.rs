@@ -10,7 +10,7 @@ fn args(config: Value) -> Result<String, StartProblem> {
     arguments(&serde_json::from_value(config).unwrap(), 4321).map(|args| args.join(" "))
 }
 
-fn read(result: Value) -> Result<MinerSample, String> {
+fn read(result: &Value) -> Result<MinerSample, String> {
     statistics(json!({"id": 0, "result": result}).to_string().as_bytes())
 }
 
@@ -82,8 +82,8 @@ fn the_documented_layout_is_read() {
 
 #[test]
 fn older_versions_tell_less() {
-    let old =
-        read(json!(["TT-Miner - Version: 3.0.6", "7", "30;1;0", "30;off;", "", "", "60"])).unwrap();
+    let old = read(&json!(["TT-Miner - Version: 3.0.6", "7", "30;1;0", "30;off;", "", "", "60"]))
+        .unwrap();
     assert_eq!(old.version.as_deref(), Some("3.0.6"));
     assert_eq!((old.hashrate.now, old.rejected, old.power), (Some(30.0), Some(0), None));
     let rates: Vec<_> = old.devices.iter().map(|d| (d.hashrate, d.temperature, d.fan)).collect();
@@ -94,21 +94,21 @@ fn older_versions_tell_less() {
 fn a_zero_is_one_only_when_it_was_measured() {
     let zero = |minutes: &str, shares: &str| {
         let result = json!(["TT-Miner", minutes, format!("0;{shares};0"), "0;0"]);
-        let sample = read(result).unwrap();
+        let sample = read(&result).unwrap();
         (sample.hashrate.now, sample.devices[0].hashrate)
     };
     assert_eq!(zero("0", "0"), (None, None), "it builds its DAG");
     assert_eq!(zero("5", "0"), (Some(0.0), Some(0.0)));
     assert_eq!(zero("1", "3"), (Some(0.0), Some(0.0)));
     for missing in [json!([]), json!(["TT-Miner", "5"]), json!(["TT-Miner", "5", ";1;2"])] {
-        assert!(read(missing).is_err());
+        assert!(read(&missing).is_err());
     }
 }
 
 #[test]
 fn others_that_speak_the_same_protocol_are_not_taken_for_it() {
     // These count in kH/s.
-    let other = read(json!(["PhoenixMiner 5.6", "7", "30;1;0", "30"])).unwrap_err();
+    let other = read(&json!(["PhoenixMiner 5.6", "7", "30;1;0", "30"])).unwrap_err();
     assert_eq!(other, "another program has the miner's API port");
     let refused = statistics(br#"{"error":{"code":-32601,"message":"no\u001b[2Jt here"}}"#);
     assert_eq!(refused.unwrap_err(), "the miner's API says: no[2Jt here");

@@ -28,7 +28,9 @@ fn starts(world: &World, node: usize) -> usize {
 
 fn refusals(world: &World, node: usize) -> Vec<String> {
     let rows = world.nodes[node].written.iter().filter_map(|op| match op {
-        StateOp::Audit(row) if row.result != "accepted" => Some(row.result.clone()),
+        StateOp::Audit(row) if row.signed.is_some() && row.result != "accepted" => {
+            Some(row.result.clone())
+        }
         _ => None,
     });
     rows.collect()
@@ -65,9 +67,11 @@ fn a_command_runs_after_its_sequence_number_is_on_disk_and_is_audited() {
         place(|o| matches!(o, StateOp::LastCommand { .. }))
             < place(|o| matches!(o, StateOp::PutMiner(_)))
     );
-    assert!(written.iter().any(
-        |o| matches!(o, StateOp::Audit(r) if r.what == "start_miner" && r.envelope.is_some())
-    ));
+    assert!(
+        written.iter().any(
+            |o| matches!(o, StateOp::Audit(r) if r.what == "start_miner" && r.signed.is_some())
+        )
+    );
 }
 
 #[test]
@@ -206,6 +210,35 @@ fn a_profile_is_deployed_whole_or_not_at_all() {
     assert_eq!(kept.len(), 1);
     world.nodes[1].disk_full = true;
     assert_eq!(world.call(0, deploy).unwrap_err().code, Code::NotSaved);
+}
+
+#[test]
+fn a_deployment_that_fails_leaves_the_old_profile_there() {
+    let mut world = with_profile();
+    let deploy = Request::RemoteDeploy { peer: "rig".to_owned(), profile_id: "demo".to_owned() };
+    world.call(0, deploy.clone()).unwrap();
+    let kept = |world: &mut World| world.call(1, Request::Profile { id: "demo".to_owned() });
+    let old = kept(&mut world);
+    assert!(old.is_ok());
+
+    // The rig checks for itself what a controller of another version let through.
+    let mut wrong = profile("demo");
+    wrong.id = "demo".to_owned();
+    wrong.config.pool = Some("no port".to_owned());
+    let deadline = world.now.wall.plus_ms(10_000);
+    world.say(0, Body::DeployProfile(Box::new(DeployProfile { deadline, profile: wrong })));
+    assert_eq!(kept(&mut world), old);
+
+    let mut new = profile("demo");
+    new.config.hashrate = Some(5.0);
+    let edit = Request::EditProfile { id: "demo".to_owned(), profile: Box::new(new) };
+    world.call(0, edit).unwrap();
+    world.nodes[1].disk_full = true;
+    assert_eq!(world.call(0, deploy.clone()).unwrap_err().code, Code::NotSaved);
+    assert_eq!(kept(&mut world), old);
+    world.nodes[1].disk_full = false;
+    world.call(0, deploy).unwrap();
+    assert_ne!(kept(&mut world), old);
 }
 
 #[test]

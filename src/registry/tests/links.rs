@@ -253,6 +253,7 @@ fn a_controller_restarted_from_its_disk_links_again_without_new_rows() {
         version: "1.0".to_owned(),
         listen: None,
         api: String::new(),
+        policy: crate::model::policy::Policy::default(),
         seed: [5; 32],
     };
     let (registry, _) = crate::registry::Registry::new(setup, saved, world.now);

@@ -153,7 +153,8 @@ fn what_should_run_is_on_disk_before_it_runs_and_off_it_before_a_stop_is_answere
     assert!(!world.nodes[0].spawned.iter().any(|c| matches!(c, SpawnCommand::Stop { .. })));
     world.nodes[0].disk_full = false;
     world.call(0, stop).unwrap();
-    assert!(matches!(world.nodes[0].written.last(), Some(StateOp::DeleteMiner { .. })));
+    let gone = |op: &StateOp| matches!(op, StateOp::DeleteMiner { .. });
+    assert!(world.nodes[0].written.iter().any(gone));
 }
 
 #[test]
@@ -228,4 +229,41 @@ fn a_pure_controller_runs_no_miners() {
     world.call(0, Request::AddProfile { profile: Box::new(profile("demo")) }).unwrap();
     let fault = world.call(0, Request::StartProfile { id: "demo".to_owned() }).unwrap_err();
     assert_eq!(fault.code, Code::NotAllowed);
+}
+
+#[test]
+fn a_share_of_a_miner_that_began_anew_is_one() {
+    let mut world = started(MinerPlay::Mute);
+    let at = |uptime, accepted| MinerSample {
+        uptime: Some(uptime),
+        accepted: Some(accepted),
+        ..sample(Some(500.0))
+    };
+    read(&mut world, at(600, 12));
+    assert_eq!(miner(&mut world).last_share_at, None);
+    // It started itself anew within its process, as a miner's own watchdog does, and counts again.
+    world.pass(10 * S);
+    read(&mut world, at(5, 12));
+    let shared = miner(&mut world).last_share_at;
+    assert!(shared.is_some());
+    world.pass(10 * S);
+    read(&mut world, at(15, 12));
+    assert_eq!(miner(&mut world).last_share_at, shared);
+}
+
+#[test]
+fn a_miner_that_does_not_tell_its_algorithm_has_that_of_its_profile() {
+    let mut world = started(MinerPlay::Mute);
+    let nameless = || MinerSample { algorithm: None, ..sample(Some(500.0)) };
+    read(&mut world, nameless());
+    let said = miner(&mut world).algorithm;
+    assert_eq!(said, profile("demo").config.algo);
+    let mut coin = profile("coin");
+    (coin.config.algo, coin.config.coin) = (None, Some("rvn".to_owned()));
+    let mut world = World::new(&[Role::Worker]);
+    world.nodes[0].miners = MinerPlay::Mute;
+    world.call(0, Request::AddProfile { profile: Box::new(coin) }).unwrap();
+    drop(world.ask(0, Request::StartProfile { id: "coin".to_owned() }));
+    read(&mut world, nameless());
+    assert_eq!(miner(&mut world).algorithm.as_deref(), Some("RVN"));
 }

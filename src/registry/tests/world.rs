@@ -9,20 +9,22 @@ use crossbeam_channel::Receiver;
 
 use crate::bus::{
     Call, Cut, DialOutcome, DialRequest, Event, Expect, LinkEvent, LinkHandle, LinkId, LinkUp,
-    MinerEvent, Outbound, Reply, Request, SavedState, SignedBytes, SpawnCommand, StateOp, Verdict,
+    Outbound, Reply, Request, SavedState, SignedBytes, SpawnCommand, StateOp, Verdict,
     reply_channel, wire_channel,
 };
 use crate::model::fault::{Code, Fault};
 use crate::model::key::PublicKey;
 use crate::model::node::{NodeCard, Role};
 use crate::model::peer::PeerView;
-use crate::model::profile::Profile;
-use crate::model::stats::{Hashrate, Host, MinerSample, Pool};
+use crate::model::policy::Policy;
+use crate::model::stats::Host;
 use crate::model::time::{Mono, Now, Timestamp};
 use crate::registry::{Out, Registry, Setup};
 use crate::smsg::envelope::Envelope;
 use crate::smsg::hello::Hello;
 use crate::smsg::messages::Body;
+
+pub use super::shapes::{profile, sample};
 
 pub struct Node {
     pub registry: Registry,
@@ -30,6 +32,8 @@ pub struct Node {
     pub disk_full: bool,
     /// Nothing it says arrives and nothing reaches it; its links stand.
     pub frozen: bool,
+    /// Another node answers at its address.
+    pub impostor: Option<PublicKey>,
     /// Nobody can connect to it.
     pub cut_off: bool,
     /// What it does when told to start a miner.
@@ -37,13 +41,17 @@ pub struct Node {
     pub written: Vec<StateOp>,
     pub spawned: Vec<SpawnCommand>,
     pub dialled: Vec<(Mono, DialRequest)>,
-    seq: u64,
+    /// What it logged, which is where events show.
+    pub logged: Vec<String>,
+    pub seq: u64,
     /// Link, other node, the link's number there.
     links: BTreeMap<LinkId, (usize, LinkId)>,
     /// Its clock against the world's, in milliseconds.
     pub clock_ahead: i64,
     /// Sends with another sequence number than the next, as a replayed recording would.
     pub replay_seq: Option<u64>,
+    /// What its hello says of the program.
+    pub version: String,
 }
 
 #[derive(Clone)]
@@ -61,7 +69,7 @@ pub enum MinerPlay {
 pub struct World {
     pub nodes: Vec<Node>,
     pub now: Now,
-    queue: VecDeque<(usize, Event)>,
+    pub queue: VecDeque<(usize, Event)>,
     links: u64,
 }
 
@@ -81,6 +89,10 @@ impl World {
     }
 
     pub fn add(&mut self, role: Role, saved: SavedState) -> usize {
+        self.add_with(role, saved, Policy::default())
+    }
+
+    pub fn add_with(&mut self, role: Role, saved: SavedState, policy: Policy) -> usize {
         let number = u8::try_from(self.nodes.len()).unwrap();
         let key = PublicKey([number + 1; 32]);
         let card = NodeCard {
@@ -92,28 +104,25 @@ impl World {
             signing_key: PublicKey([number + 101; 32]),
             created_at: self.now.wall,
         };
-        let setup = Setup {
-            me: card.clone(),
-            version: "1.0".to_owned(),
-            listen: None,
-            api: "http://127.0.0.1:1".to_owned(),
-            seed: [number; 32],
-        };
+        let setup = setup(card.clone(), policy);
         let (registry, out) = Registry::new(setup, saved, self.now);
         self.nodes.push(Node {
             registry,
             card,
             disk_full: false,
             frozen: false,
+            impostor: None,
             cut_off: false,
             miners: MinerPlay::Hash(1000.0),
             written: Vec::new(),
             spawned: Vec::new(),
             dialled: Vec::new(),
+            logged: Vec::new(),
             seq: 1,
             links: BTreeMap::new(),
             clock_ahead: 0,
             replay_seq: None,
+            version: "1.0".to_owned(),
         });
         let node = self.nodes.len() - 1;
         self.carry_out(node, out);
@@ -182,7 +191,7 @@ impl World {
         Now { wall: self.now.wall.plus_ms(self.nodes[node].clock_ahead), ..self.now }
     }
 
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         while let Some((node, event)) = self.queue.pop_front() {
             if self.nodes[node].frozen {
                 continue;
@@ -193,7 +202,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, node: usize, out: Vec<Out>) {
+    pub fn carry_out(&mut self, node: usize, out: Vec<Out>) {
         for one in out {
             match one {
                 Out::Reply { to, reply } => drop(to.try_send(reply)),
@@ -218,19 +227,26 @@ impl World {
                 Out::Send { link, message } => self.send(node, link, message),
                 Out::Cut { link } => self.cut(node, link, "cut"),
                 Out::Spawn(command) => self.spawn(node, command),
-                Out::ForgetLog { .. } | Out::Log(..) | Out::End => {}
+                Out::Tell { follow, to, part } => {
+                    if let Err(refused) = to.try_send(part) {
+                        let full = refused.is_full().then(|| refused.into_inner());
+                        self.nodes[node].registry.events_lost(follow, full.as_ref());
+                    }
+                }
+                Out::Log(_, text) => self.nodes[node].logged.push(text),
+                Out::ForgetLog { .. } | Out::End => {}
             }
         }
     }
 
     // ---- links ----
 
-    fn hello(&self, node: usize, asking: Option<String>, invite: Option<String>) -> Hello {
+    pub fn hello(&self, node: usize, asking: Option<String>, invite: Option<String>) -> Hello {
         let card = &self.nodes[node].card;
         Hello {
             name: card.name.clone(),
             role: card.role,
-            version: "1.0".to_owned(),
+            version: self.nodes[node].version.clone(),
             protocols: vec![1],
             signing_key: card.signing_key,
             signature: String::new(),
@@ -250,7 +266,7 @@ impl World {
             let reason = "connection refused".to_owned();
             return self.queue.push_back(fail(DialOutcome::Failed { answered, reason }));
         };
-        let key = self.nodes[target].card.public_key;
+        let key = self.nodes[target].impostor.unwrap_or(self.nodes[target].card.public_key);
         let right = match expect {
             Expect::Anyone => true,
             Expect::Key(expected) => expected == key,
@@ -290,9 +306,19 @@ impl World {
         host: u8,
         hello: Hello,
     ) -> Option<Verdict> {
-        let (reply, answer) = reply_channel();
         let source = IpAddr::V4(Ipv4Addr::new(10, 0, 0, host));
         let key = self.nodes[from].card.public_key;
+        self.greet_as(node, key, source, hello)
+    }
+
+    pub fn greet_as(
+        &mut self,
+        node: usize,
+        key: PublicKey,
+        source: IpAddr,
+        hello: Hello,
+    ) -> Option<Verdict> {
+        let (reply, answer) = reply_channel();
         self.event(
             node,
             Event::Link(LinkEvent::Greeting { source, key, hello: Box::new(hello), reply }),
@@ -315,6 +341,13 @@ impl World {
             (self.nodes[node].card.public_key, self.nodes[target].card.public_key);
         self.queue.push_back((target, up(there, my_key, hello, None, address(node))));
         self.queue.push_back((node, up(here, its_key, welcome, Some(dial), address(target))));
+    }
+
+    /// A second link to the same node, as one whose other end lost the first dials it.
+    pub fn link_again(&mut self, node: usize, target: usize) {
+        let hello = self.hello(node, None, None);
+        self.connect(node, target, hello, crate::bus::DialId(u64::MAX));
+        self.settle();
     }
 
     fn send(&mut self, node: usize, link: LinkId, message: Outbound) {
@@ -391,63 +424,6 @@ impl World {
         self.settle();
     }
 
-    // ---- miners ----
-
-    fn spawn(&mut self, node: usize, command: SpawnCommand) {
-        let play = self.nodes[node].miners.clone();
-        let mut tell = |event| self.queue.push_back((node, Event::Miner(event)));
-        match &command {
-            SpawnCommand::Start { name, run, .. } => {
-                let (name, run) = (name.clone(), *run);
-                tell(MinerEvent::Started { name: name.clone(), run, pid: 1 });
-                match play {
-                    MinerPlay::Hash(_) | MinerPlay::Stubborn => {
-                        let sample = Box::new(sample(None));
-                        tell(MinerEvent::Sample { name, run, sample });
-                    }
-                    MinerPlay::Mute => {}
-                    MinerPlay::Exit { permanent } => {
-                        let reason = "it exited with code 2".to_owned();
-                        tell(MinerEvent::Exited {
-                            name,
-                            run,
-                            code: Some(2),
-                            signal: None,
-                            reason,
-                            permanent,
-                        });
-                    }
-                }
-            }
-            SpawnCommand::Stop { name, run, .. } if !matches!(play, MinerPlay::Stubborn) => {
-                let (name, run, reason) = (name.clone(), *run, "it exited".to_owned());
-                tell(MinerEvent::Exited {
-                    name,
-                    run,
-                    code: Some(0),
-                    signal: None,
-                    reason,
-                    permanent: false,
-                });
-            }
-            _ => {}
-        }
-        self.nodes[node].spawned.push(command);
-    }
-
-    /// A reading of every miner that plays along.
-    fn sample(&mut self, node: usize) {
-        let MinerPlay::Hash(rate) = self.nodes[node].miners else { return };
-        let Some(SpawnCommand::Start { name, run, .. }) =
-            self.nodes[node].spawned.iter().rev().find(|c| matches!(c, SpawnCommand::Start { .. }))
-        else {
-            return;
-        };
-        let sample = Box::new(sample(Some(rate)));
-        let event = MinerEvent::Sample { name: name.clone(), run: *run, sample };
-        self.queue.push_back((node, Event::Miner(event)));
-    }
-
     // ---- short cuts ----
 
     pub fn peers(&mut self, node: usize) -> Vec<PeerView> {
@@ -468,7 +444,13 @@ impl World {
 
     /// A controller (0) linked with a rig (1) that it calls `rig`.
     pub fn linked() -> Self {
-        let mut world = Self::new(&[Role::Controller, Role::Worker]);
+        Self::linked_with(Policy::default())
+    }
+
+    /// The same with a rig that has this policy.
+    pub fn linked_with(policy: Policy) -> Self {
+        let mut world = Self::new(&[Role::Controller]);
+        world.add_with(Role::Worker, SavedState::default(), policy);
         world.call(0, Self::add_request(1, "rig")).unwrap();
         let id = world.id(0);
         world.call(1, Request::Approve { peer: id }).unwrap();
@@ -478,20 +460,13 @@ impl World {
     }
 }
 
-pub fn sample(rate: Option<f64>) -> MinerSample {
-    MinerSample {
-        algorithm: Some("rx/0".to_owned()),
-        hashrate: Hashrate { now: rate, ..Hashrate::default() },
-        accepted: Some(3),
-        rejected: Some(0),
-        pool: Pool { url: None, connected: Some(true), ping_ms: None },
-        ..MinerSample::default()
+pub fn setup(me: NodeCard, policy: Policy) -> Setup {
+    Setup {
+        seed: [me.public_key.0[0] - 1; 32],
+        me,
+        version: "1.0".to_owned(),
+        listen: None,
+        api: "http://127.0.0.1:1".to_owned(),
+        policy,
     }
-}
-
-pub fn profile(name: &str) -> Profile {
-    serde_json::from_value(serde_json::json!({
-        "name": name, "minerType": "simulated", "config": {"algo": "rx/0", "hashrate": 1000}
-    }))
-    .unwrap()
 }
