@@ -1,6 +1,7 @@
 //! Every message that crosses threads. The registry receives [`Event`]s; everything else it says in [`Outbound`],
 //! [`DialRequest`], [`SpawnCommand`] and [`StoreCommand`].
 mod calls;
+mod history;
 mod links;
 mod miners;
 mod store;
@@ -10,6 +11,7 @@ use crate::model::stats::Host;
 use crossbeam_channel::{Receiver, Sender};
 
 pub use calls::{Call, LogPart, Reply, Request};
+pub use history::{HistoryCommand, HistoryEvent, SetAside};
 pub use links::{
     Cut, DialId, DialOutcome, DialRequest, Expect, LinkEvent, LinkHandle, LinkId, LinkUp, Outbound,
     SignedBytes, Verdict,
@@ -30,6 +32,7 @@ pub enum Event {
         ticket: u64,
         result: Result<(), Fault>,
     },
+    History(HistoryEvent),
     /// SIGTERM or SIGINT: say bye to the peers, stop the miners; `done` hears when none is left.
     Shutdown {
         done: Sender<()>,

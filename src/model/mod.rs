@@ -5,6 +5,7 @@ pub mod audit;
 pub mod crockford;
 pub mod event;
 pub mod fault;
+pub mod history;
 pub mod invite;
 pub mod key;
 pub mod labels;

@@ -150,6 +150,7 @@ impl Registry {
                     then(self, result, &mut cx);
                 }
             }
+            Event::History(_) => {}
             Event::Shutdown { done } => self.shut_down(done, &mut cx),
             Event::End => cx.out.push(Out::End),
         }
