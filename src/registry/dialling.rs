@@ -249,7 +249,12 @@ impl Registry {
             let mut peer = Peer::new(record, cx.now);
             peer.reason = missed;
             let view = peer.view(cx.now);
-            registry.peers.insert(key, peer);
+            if !registry.put_new(peer, cx) {
+                return cx.reply(
+                    first.to,
+                    registry.check_new_peer(None, Some(&key)).map(|()| Reply::Done),
+                );
+            }
             registry.dial_in(&key, ASKING, cx);
             cx.reply(first.to, Ok(Reply::Peer(Box::new(view))));
         });

@@ -134,8 +134,9 @@ impl Registry {
                 Ok(()) => {
                     registry.count_use(&invite);
                     registry.asked.retain(|a| a.key != key);
-                    registry.peers.insert(key, Peer::new(record, cx.now));
-                    registry.registered(&key, &format!("it came with invite {invite}"), cx);
+                    if registry.put_new(Peer::new(record, cx.now), cx) {
+                        registry.registered(&key, &format!("it came with invite {invite}"), cx);
+                    }
                     Verdict::Welcome
                 }
                 Err(fault) => stranger(Some(&fault.message)),
@@ -216,8 +217,9 @@ impl Registry {
             registry.asked.retain(|a| a.key != key);
             let peer = Peer::new(record, cx.now);
             let view = peer.view(cx.now);
-            registry.peers.entry(key).or_insert(peer);
-            registry.registered(&key, "it was approved", cx);
+            if registry.put_new(peer, cx) {
+                registry.registered(&key, "it was approved", cx);
+            }
             cx.reply(to, Ok(Reply::Peer(Box::new(view))));
         });
     }

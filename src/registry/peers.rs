@@ -1,5 +1,6 @@
 //! The table of peers: finding one by what a person typed, its row for people, adding and removing.
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -227,6 +228,22 @@ impl Registry {
                 format!("the node with that key is already here as {:?}", peer.record.name),
             )),
             None => Ok(()),
+        }
+    }
+
+    /// Puts a node into the table that was just written. `false`: it came in another way while the disk worked. That
+    /// stands, with its link, and is written again over this one.
+    pub(super) fn put_new(&mut self, peer: Peer, cx: &mut Cx) -> bool {
+        match self.peers.entry(peer.record.key) {
+            Entry::Vacant(place) => {
+                place.insert(peer);
+                true
+            }
+            Entry::Occupied(known) => {
+                let record = known.get().record.clone();
+                Self::save_later(vec![StateOp::PutPeer(record)], cx);
+                false
+            }
         }
     }
 

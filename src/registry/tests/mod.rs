@@ -5,6 +5,7 @@ mod events;
 mod labels;
 mod links;
 mod miners;
+mod model_check;
 mod pairing;
 mod policy;
 mod profiles;
