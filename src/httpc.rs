@@ -1,9 +1,10 @@
 //! A small blocking HTTP/1.1 client: one request a connection, everything bounded in size and time.
 //! The command line asks the daemon with it, the miner adapters ask the miners.
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::sys::net::{self, DeadlineStream};
+use crate::sys::net::{self, DeadlineStream, Timed};
 
 /// The longest head of an answer, in bytes.
 const MOST_HEAD: usize = 16 * 1024;
@@ -81,17 +82,7 @@ fn malformed(why: &str) -> HttpError {
 /// # Errors
 /// There was none that could be read within `deadline` and `most`.
 pub fn send(request: &HttpRequest<'_>) -> Result<HttpAnswer, HttpError> {
-    let stream = open(request)?;
-    if matches!(stream.left, Left::Length(n) if n > request.most as u64) {
-        return Err(HttpError::TooLarge);
-    }
-    let (status, headers) = (stream.status, stream.headers.clone());
-    let mut body = Vec::new();
-    stream.take(request.most as u64 + 1).read_to_end(&mut body)?;
-    if body.len() > request.most {
-        return Err(HttpError::TooLarge);
-    }
-    Ok(HttpAnswer { status, headers, body })
+    open(request)?.whole(request.most)
 }
 
 /// Asks and returns as soon as the head of the answer is there; its body is read from what is returned, with no
@@ -100,18 +91,16 @@ pub fn send(request: &HttpRequest<'_>) -> Result<HttpAnswer, HttpError> {
 /// # Errors
 /// There was no head that could be read within `deadline`.
 pub fn open_stream(request: &HttpRequest<'_>) -> Result<HttpStream, HttpError> {
-    let mut stream = open(request)?;
-    stream.inner.set_deadline(Instant::now() + FAR);
-    Ok(stream)
+    open(request).map(HttpStream::lasting)
 }
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
-pub struct HttpStream {
+pub struct HttpStream<S = DeadlineStream> {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
-    inner: DeadlineStream,
+    inner: S,
     /// Bytes that came with the head and are not read yet.
     ahead: io::Cursor<Vec<u8>>,
     left: Left,
@@ -130,17 +119,39 @@ enum Left {
 }
 
 fn open(request: &HttpRequest<'_>) -> Result<HttpStream, HttpError> {
-    let head = request_head(request)?;
+    // What cannot be asked needs no connection.
+    request_head(request)?;
     let deadline = Instant::now() + request.deadline;
-    let socket = net::connect(request.address, deadline).map_err(|e| match e.kind() {
+    ask_over(request, DeadlineStream::new(connect(request, deadline)?, deadline))
+}
+
+/// TCP to the server.
+///
+/// # Errors
+/// There is nobody, or not in time.
+pub fn connect(request: &HttpRequest<'_>, deadline: Instant) -> Result<TcpStream, HttpError> {
+    net::connect(request.address, deadline).map_err(|e| match e.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => HttpError::TimedOut,
         _ => HttpError::Refused(e.to_string()),
-    })?;
-    let mut inner = DeadlineStream::new(socket, deadline);
+    })
+}
+
+/// Asks over a connection that is there, encrypted perhaps, and returns with the head of the answer: the body is not
+/// read. `address` is the Host header alone; the connection keeps to its own deadline.
+///
+/// # Errors
+/// There was no head that could be read.
+pub fn ask_over<S: Read + Write>(
+    request: &HttpRequest<'_>,
+    mut inner: S,
+) -> Result<HttpStream<S>, HttpError> {
+    let head = request_head(request)?;
     // A server may answer and close before it has read everything (413 to a long body), so the answer is looked for
     // even when writing fails.
-    let written =
-        inner.write_all(&head).and_then(|()| inner.write_all(request.body.unwrap_or(&[])));
+    let written = inner
+        .write_all(&head)
+        .and_then(|()| inner.write_all(request.body.unwrap_or(&[])))
+        .and_then(|()| inner.flush());
     match (read_head(request.method, inner), written) {
         (Ok(stream), _) => Ok(stream),
         (Err(_), Err(e)) => Err(e.into()),
@@ -175,7 +186,7 @@ fn request_head(request: &HttpRequest<'_>) -> Result<Vec<u8>, HttpError> {
     Ok(head.into_bytes())
 }
 
-fn read_head(method: &str, mut inner: DeadlineStream) -> Result<HttpStream, HttpError> {
+fn read_head<S: Read>(method: &str, mut inner: S) -> Result<HttpStream<S>, HttpError> {
     let mut got = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -246,7 +257,33 @@ fn body_left(method: &str, status: u16, headers: &[(String, String)]) -> Result<
     }
 }
 
-impl HttpStream {
+impl<S: Timed> HttpStream<DeadlineStream<S>> {
+    /// From now on without a deadline.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        self.inner.set_deadline(Instant::now() + FAR);
+        self
+    }
+}
+
+impl<S: Read> HttpStream<S> {
+    /// Reads the body to its end.
+    ///
+    /// # Errors
+    /// It ends early, takes too long, or has more than `most` bytes.
+    pub fn whole(self, most: usize) -> Result<HttpAnswer, HttpError> {
+        if matches!(self.left, Left::Length(n) if n > most as u64) {
+            return Err(HttpError::TooLarge);
+        }
+        let (status, headers) = (self.status, self.headers.clone());
+        let mut body = Vec::new();
+        self.take(most as u64 + 1).read_to_end(&mut body)?;
+        if body.len() > most {
+            return Err(HttpError::TooLarge);
+        }
+        Ok(HttpAnswer { status, headers, body })
+    }
+
     fn raw_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.ahead.position() == self.ahead.get_ref().len() as u64 {
             let mut part = [0; 4096];
@@ -298,7 +335,7 @@ impl HttpStream {
 }
 
 /// The body without its framing. An answer that ends before its announced end is an `UnexpectedEof`.
-impl Read for HttpStream {
+impl<S: Read> Read for HttpStream<S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);

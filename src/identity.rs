@@ -106,7 +106,7 @@ impl Identity {
         if !key_there {
             return Err(half(node_json, private_key));
         }
-        let keys = Zeroizing::new(files::read_private(private_key, KEY_FILE)?);
+        let keys = Zeroizing::new(files::read_private(private_key, KEY_FILE, files::PRIVATE)?);
         let keys: &[u8; KEY_FILE] = keys.as_slice().try_into().map_err(|_| {
             let text = format!(
                 "{} has {} bytes instead of {KEY_FILE}: it is damaged",

@@ -1,6 +1,7 @@
 //! miner-cli: the daemon on every rig and the command line that talks to it.
 //!
 //! ARCHITECTURE.md says how the parts fit; this list is the table of contents.
+pub mod alerts;
 pub mod bus;
 pub mod cli;
 pub mod config;
@@ -17,3 +18,4 @@ pub mod registry;
 pub mod smsg;
 pub mod store;
 pub mod sys;
+pub mod tls;

@@ -44,6 +44,12 @@ impl Logs {
         Self { shelf: Mutex::default(), disk: Some(OnDisk { folder, wake }) }
     }
 
+    /// How many rings there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        lock(&self.shelf).rings.len()
+    }
+
     #[must_use]
     pub fn get(&self, miner: &str) -> Option<Arc<LogRing>> {
         lock(&self.shelf).rings.get(miner).cloned()

@@ -1,172 +1,188 @@
-// The dashboard: one page, refreshed every 5 s. Text goes in through textContent alone: names come from other machines.
-const BASE = "/api/v1/mining";
-const REFRESH = 5000;
-// Shape, word and colour of each state.
-const STATES = {
-  "hashing": ["●", "good"], "degraded": ["◐", "warn"], "not-hashing": ["◌", "warn"], "crash-loop": ["✖", "bad"],
-  "unreachable": ["▲", "bad"], "idle": ["○", ""], "awaiting-approval": ["◇", "note"], "pairing-request": ["◇", "note"],
-  "connected": ["●", "note"],
-};
+// The frame around the pages: login, the first line, the connection's state, colours, logout.
+//
+// Hooks for tests; they stay as they are:
+//   body[data-page=overview|rigs|rig|nodes|console|profiles|history|settings|login]
+//   body[data-link=connecting|live|lost|missing|bare|asleep|off]    the stream of changes
+//   #summary, #link, #theme, #logout, #nav a[data-section=NAME], #toasts [data-toast=ok|error]
+//   #login-form, #token, #login-error
+//   [data-table=rigs|peers|requests|invites|miners|devices|audit|sessions|history|…] tr[data-id=ID] td[data-col=COLUMN]
+//   button[data-action=NAME], [data-sort=COLUMN], dialog[data-dialog=NAME], form[data-form=NAME], fields by their names,
+//   [data-error=FIELD], .badge[data-state=STATE], [data-card=NAME], [data-figure=NAME], [data-chart=NAME]
+//   performance marks update-begin and update-end stand around each change of the page by the stream
+import { del, get, post, whenLoggedOut, words } from "./api.js";
+import * as ages from "./ages.js";
+import { form } from "./dialog.js";
+import { attr, cls, put, show } from "./dom.js";
+import { sentence } from "./figures.js";
+import { moment, span } from "./format.js";
+import * as router from "./router.js";
+import * as store from "./store.js";
+
+const { state } = store;
 const at = (id) => document.getElementById(id);
-let timer = 0;
-let lastData = 0;
+let inside = false;
 
-async function api(method, path, body) {
-  const answer = await fetch(BASE + path, {
-    method,
-    headers: body ? { "Content-Type": "application/json" } : {},
-    body: body && JSON.stringify(body),
-    signal: AbortSignal.timeout(10000),
-  });
-  const data = answer.status === 204 ? null : await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(data.error), { status: answer.status });
-  return data;
+// ---- in and out
+
+function enter() {
+  inside = true;
+  show(at("login"), false);
+  show(at("app"), true);
+  store.start(leave);
+  router.show(at("main"), true);
 }
 
-// ---- figures
-
-function hashrate(value) {
-  if (value === null || value === undefined) return "–";
-  const units = ["H/s", "kH/s", "MH/s", "GH/s", "TH/s", "PH/s"];
-  let unit = 0;
-  for (; value >= 999.995 && unit < units.length - 1; unit++) value /= 1000;
-  return `${value.toFixed(2)}\u2009${units[unit]}`;
-}
-
-function span(ms) {
-  const s = Math.max(0, Math.round(ms / 1000));
-  if (s < 120) return `${s} s`;
-  if (s < 7200) return `${Math.floor(s / 60)} min`;
-  return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
-}
-
-const known = (values) => values.filter((v) => v !== null && v !== undefined);
-const sum = (values) => (values.length ? values.reduce((a, b) => a + b, 0) : null);
-
-// Hashrates of different algorithms are never added together.
-function hashrates(miners) {
-  const all = new Map();
-  for (const miner of miners) {
-    if (miner.hashrate.now === null) continue;
-    const name = miner.algorithm ?? "?";
-    all.set(name, (all.get(name) ?? 0) + miner.hashrate.now);
+function leave() {
+  if (inside) {
+    store.stop();
+    router.leave(at("main"));
   }
-  return [...all].map(([name, value]) => `${name} ${hashrate(value)}`).join(" · ") || "–";
-}
-
-// ---- the page
-
-function say(text) {
-  at("trouble").textContent = text;
-  at("trouble").hidden = !text;
-}
-
-// Writes only what differs, so that a selection stays.
-function put(cell, text) {
-  if (cell.textContent !== text) cell.textContent = text;
-}
-
-function row(peer, stats) {
-  const rows = at("rows");
-  let tr = [...rows.children].find((r) => r.dataset.id === peer.id);
-  if (!tr) {
-    tr = rows.insertRow();
-    tr.dataset.id = peer.id;
-    for (const label of ["", "", "", "accepted", "rejected", "seen"]) {
-      const cell = tr.insertCell();
-      cell.dataset.label = label;
-      if (tr.cells.length > 2) cell.className = "number";
-    }
-  }
-  const miners = stats?.miners ?? [];
-  const [shape, colour] = STATES[peer.state] ?? ["?", ""];
-  const old = peer.state === "unreachable";
-  const count = (key) => sum(known(miners.map((m) => m[key])));
-  const number = (value) => (value === null ? "–" : value.toLocaleString("en"));
-  tr.className = old ? "old" : "";
-  tr.cells[0].className = `state ${colour}`;
-  tr.title = peer.reason ?? "";
-  put(tr.cells[0], `${shape} ${peer.state}`);
-  const labels = Object.entries(peer.labels).map(([key, value]) => `${key}=${value}`);
-  put(tr.cells[1], [peer.name, ...labels].join(" · "));
-  put(tr.cells[2], old ? "–" : hashrates(miners));
-  put(tr.cells[3], number(count("accepted")));
-  put(tr.cells[4], number(count("rejected")));
-  put(tr.cells[5], peer.lastSeen ? `${span(Date.now() - Date.parse(peer.lastSeen))} ago` : "never");
-}
-
-function show(totals, peers, all) {
-  const { hashing, total } = totals.rigs;
-  const sums = totals.algorithms.map((a) => {
-    const pretended = a.simulated ? (a.simulated === a.miners ? " (simulated)" : " (partly simulated)") : "";
-    return `${a.algorithm} ${hashrate(a.hashrate)}${pretended}`;
-  });
-  put(at("summary"), [`${hashing} of ${total} rigs hashing`, ...sums].join(" · "));
-  const ids = new Set(peers.map((p) => p.id));
-  for (const tr of [...at("rows").children]) if (!ids.has(tr.dataset.id)) tr.remove();
-  for (const peer of peers) row(peer, all[peer.id]);
-  at("empty").hidden = peers.length > 0;
-}
-
-function signedIn(yes) {
-  at("login").hidden = yes;
-  at("peers").hidden = !yes;
-  at("logout").hidden = !yes;
-  if (!yes) {
-    clearTimeout(timer);
-    at("rows").replaceChildren();
-    put(at("summary"), "Log in to see the rigs");
-  }
-}
-
-async function refresh() {
-  clearTimeout(timer);
-  try {
-    const paths = ["/remote/totals", "/peers", "/remote/stats"];
-    const data = await Promise.all(paths.map((path) => api("GET", path)));
-    signedIn(true);
-    show(...data);
-    lastData = Date.now();
-    say("");
-  } catch (error) {
-    if (error.status === 401) {
-      say("");
-      return signedIn(false);
-    }
-    const age = lastData ? `; what you see is ${span(Date.now() - lastData)} old` : "";
-    say(error.status ? `${error.message}${age}` : `Lost the daemon: it does not answer${age}. Trying again.`);
-  }
-  timer = setTimeout(refresh, REFRESH);
+  inside = false;
+  show(at("app"), false);
+  show(at("login"), true);
+  attr(document.body, "data-page", "login");
+  document.title = "Log in · miner-cli";
+  at("token").focus();
 }
 
 async function login(token) {
   try {
-    await api("POST", "/session", { token });
-    say("");
-    await refresh();
+    await post("/session", { token });
+    show(at("login-error"), false);
+    enter();
   } catch (error) {
-    signedIn(false);
-    say(error.status ? error.message : "Lost the daemon: it does not answer.");
+    leave();
+    put(at("login-error"), words(error));
+    show(at("login-error"), true);
   }
 }
 
-at("login").addEventListener("submit", (event) => {
+at("login-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const field = at("token");
-  const token = field.value.trim();
-  field.value = "";
-  login(token);
-});
-at("logout").addEventListener("click", async () => {
-  await api("DELETE", "/session").catch(() => {});
-  signedIn(false);
+  const token = at("token").value.trim();
+  at("token").value = "";
+  if (token) login(token);
 });
 
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
-  // The token must stay neither in the address bar nor in the history.
-  history.replaceState(null, "", location.pathname);
-  login(given);
-} else {
-  refresh();
+at("logout").addEventListener("click", async () => {
+  try {
+    await del("/session");
+    leave();
+  } catch (error) {
+    put(at("link"), `Not logged out: ${words(error)}`);
+  }
+});
+
+whenLoggedOut(() => inside && leave());
+
+// ---- the first line
+
+let told = "";
+
+function showSummary() {
+  const { text, bad } = sentence();
+  put(at("summary"), text);
+  attr(at("summary"), "title", text);
+  cls(at("summary"), "trouble-line", bad > 0);
+  // Spoken when the rigs that need someone change, not at every figure.
+  const words = bad ? text.split(" · ")[0].replace(/ for [^,]*/g, "") : "";
+  if (words !== told) put(at("announce"), words || "All rigs are fine again");
+  told = words;
+  if (inside) document.title = document.title.replace(/^(\(\d+\) )?/, bad ? `(${bad}) ` : "");
 }
+
+const LINKS = {
+  connecting: () => "Connecting …",
+  live: () => "Live",
+  lost: () => (state.at
+    ? `Lost the daemon. What you see is of ${moment(state.at)}, ${span(Date.now() - state.heard)} old. Trying again.`
+    : "The daemon does not answer. Trying again."),
+  missing: () => "Live updates are not available from this daemon.",
+  bare: () => "This node has no identity yet.",
+  asleep: () => "Paused while the tab was hidden",
+  off: () => "",
+};
+
+function showLink() {
+  attr(document.body, "data-link", state.link);
+  put(at("link"), LINKS[state.link]());
+}
+
+// A daemon that was just installed has no name and no key yet; both can be given here.
+function giveIdentity() {
+  if (state.link !== "bare" || document.querySelector("dialog")) return;
+  form("init", "Name this node", {
+    intro: ["This daemon has no identity yet. A controller steers rigs, a worker mines, a dual node does both."],
+    fields: [
+      { name: "name", label: "Name", placeholder: "control-center", required: true },
+      { name: "role", label: "Role", value: "controller", options: [["controller", "Controller"], ["worker", "Worker"], ["dual", "Both"]] },
+    ],
+    action: "Make the identity",
+    send: (values) => post("/node/init", values),
+  });
+}
+
+store.subscribe(["link"], showLink);
+store.subscribe(["link"], giveIdentity);
+store.subscribe(["rigs", "totals", "alerts", "peers"], showSummary);
+setInterval(() => state.link === "lost" && showLink(), 1000);
+
+// ---- colours, and the pages that a phone has no room for
+
+at("theme").value = document.documentElement.dataset.theme ?? "";
+at("theme").addEventListener("change", () => {
+  const { value } = at("theme");
+  if (value) {
+    localStorage.setItem("theme", value);
+    document.documentElement.dataset.theme = value;
+  } else {
+    localStorage.removeItem("theme");
+    delete document.documentElement.dataset.theme;
+  }
+});
+
+function more(open) {
+  show(at("more-pages"), open);
+  attr(at("more"), "aria-expanded", String(open));
+}
+at("more").addEventListener("click", () => more(at("more-pages").hidden));
+addEventListener("hashchange", () => more(false));
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !at("more-pages").hidden) {
+    more(false);
+    at("more").focus();
+  }
+});
+at("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  at("main").focus();
+});
+
+// ---- begin
+
+// A link that logs in: the token must stay neither in the address bar nor in the history.
+function takeToken() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    history.replaceState(null, "", location.pathname + location.search);
+    login(token);
+  }
+  return Boolean(token);
+}
+
+async function begin() {
+  addEventListener("hashchange", (event) => takeToken() && event.stopImmediatePropagation());
+  router.begin(at("main"));
+  ages.begin();
+  if (takeToken()) return;
+  try {
+    if ((await get("/session")).loggedIn) enter();
+    else leave();
+  } catch (error) {
+    leave();
+    put(at("login-error"), words(error));
+    show(at("login-error"), true);
+  }
+}
+
+begin();

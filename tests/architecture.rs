@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "model",
             "sys",
             "httpc",
+            "tls",
             "daemon",
             "miner::simulated",
             "bus::wire_channel",
@@ -27,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// These never import one another, nor those who put them together …
-const EDGES: &[&str] = &["link", "miner", "store", "http"];
+const EDGES: &[&str] = &["link", "miner", "store", "http", "alerts"];
 const ABOVE_EDGES: &[&str] = &["registry", "daemon", "cli"];
 /// … except that HTTP threads read history.
 const EDGE_EXCEPTIONS: &[(&str, &str)] = &[("http", "store::query")];

@@ -1,16 +1,21 @@
 //! What REST asks the registry, and its answers.
+use super::LivePart;
+use crate::model::alert::{AlertOverview, TestResult};
 use crate::model::event::{EventPart, EventRecord};
 use crate::model::fault::Fault;
+use crate::model::history::HistoryStatus;
 use crate::model::invite::{InviteCode, InviteView};
 use crate::model::key::{NodeId, PublicKey};
 use crate::model::labels::Labels;
+use crate::model::metrics::Snapshot;
 use crate::model::miner::AvailableMiner;
 use crate::model::node::{NodeCard, NodeInfo, Role};
 use crate::model::peer::PeerView;
 use crate::model::policy::Policy;
-use crate::model::profile::{Profile, ProfileConfig};
+use crate::model::profile::{DeployCheck, Profile, ProfileConfig};
 use crate::model::stats::{MinerStats, NodeStats, Totals};
 use crate::model::time::Timestamp;
+use crate::model::trust::Trust;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +47,7 @@ pub enum Request {
     },
     Join {
         address: String,
+        trust: Trust,
         invite: InviteCode,
         name: Option<String>,
     },
@@ -52,6 +58,7 @@ pub enum Request {
     },
     AddPeer {
         address: String,
+        trust: Trust,
         name: Option<String>,
         invite: Option<InviteCode>,
         public_key: Option<PublicKey>,
@@ -113,6 +120,15 @@ pub enum Request {
         peer: String,
         profile_id: String,
     },
+    /// What deploying would change there. Answer: [`Reply::DeployCheck`].
+    RemoteDeployCheck {
+        peer: String,
+        profile_id: String,
+    },
+    /// The rig's own profiles, with whether ours of the same id is the same.
+    RemoteProfiles {
+        peer: String,
+    },
 
     Profiles,
     Profile {
@@ -145,6 +161,8 @@ pub enum Request {
         name: String,
     },
     Policy,
+    /// Answer: [`Reply::Metrics`].
+    Metrics,
 
     /// The last events, oldest first; of those above the number `since`, where it is given.
     Events {
@@ -158,10 +176,28 @@ pub enum Request {
         sink: Sender<EventPart>,
     },
 
+    /// Everything at once, then every 2 s what changed; with the whole report of `rig`. Ended by
+    /// [`Request::Unfollow`]. Answer: [`Reply::Follow`].
+    WatchLive {
+        rig: Option<String>,
+        sink: Sender<LivePart>,
+    },
+
     /// The whole set. Answer: [`Reply::Peer`].
     SetLabels {
         peer: String,
         labels: Labels,
+    },
+
+    /// What is wrong now, the rules and the channels.
+    Alerts,
+    TestAlerts {
+        channel: Option<String>,
+    },
+    /// What waits to be written to mining.db shall be, because somebody is about to look. `reply` hears when it is; it
+    /// is dropped where there is no history. Answer: [`Reply::HistoryStatus`].
+    FlushHistory {
+        reply: Sender<HistoryStatus>,
     },
 }
 
@@ -177,7 +213,8 @@ impl Request {
             Self::RemoteStart { .. }
             | Self::RemoteRestart { .. }
             | Self::RemoteDeploy { .. }
-            | Self::StartProfile { .. } => Duration::from_secs(35),
+            | Self::StartProfile { .. }
+            | Self::TestAlerts { .. } => Duration::from_secs(35),
             _ => Duration::from_secs(8),
         }
     }
@@ -213,6 +250,8 @@ pub enum Reply {
         follow: u64,
     },
     Deployed,
+    DeployCheck(DeployCheck),
+    RigProfiles(Vec<(Profile, Option<bool>)>),
     /// Passwords already replaced by `***`.
     Profile(Box<Profile>),
     Profiles(Vec<Profile>),
@@ -223,6 +262,11 @@ pub enum Reply {
     History(Vec<(Timestamp, Option<f64>)>),
     Events(Vec<Arc<EventRecord>>),
     Policy(Box<Policy>),
+    Alerts(Box<AlertOverview>),
+    AlertTests(Vec<TestResult>),
+    /// As far as the registry knows: what was lost before it reached the history thread.
+    HistoryStatus(HistoryStatus),
+    Metrics(Box<Snapshot>),
 }
 
 /// Lines of a followed log, with the number of lines that were lost before them.

@@ -9,9 +9,9 @@ use crate::model::key::NodeId;
 #[derive(Debug)]
 pub enum HistoryCommand {
     /// Rows of a node: our own readings, what a rig reported live, or what it sent to fill a gap.
-    /// `through`: with these rows nothing of that node is missing up to this second; `None` where there may be a gap
-    /// before them.
-    Keep { node: NodeId, batch: Batch, through: Option<i64> },
+    /// `after`: nothing of that node is missing from behind this second up to `batch.through`, so that its mark moves
+    /// there if it stands at `after` or later; where rows between were lost, it stays. `None`: there may be gaps.
+    Keep { node: NodeId, batch: Batch, after: Option<i64> },
     /// Our own rows after the second `after`, for a controller that missed them. Answer: [`HistoryEvent::Read`].
     Read { link: LinkId, request: String, after: i64 },
     /// A peer was removed: its marks are forgotten, its rows stay until they are too old.

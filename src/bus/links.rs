@@ -1,6 +1,7 @@
 //! What links tell the registry, and what it tells them and the dialler.
 use crate::model::invite::InviteCode;
 use crate::model::key::{NodeId, PublicKey};
+use crate::model::trust::Trust;
 use crate::smsg::envelope::Envelope;
 use crate::smsg::hello::Hello;
 use crate::smsg::messages::Body;
@@ -83,7 +84,7 @@ impl std::fmt::Debug for Cut {
     }
 }
 
-/// Signature and JSON exactly as they came: what the audit log keeps.
+/// Signature and JSON exactly as they came: what the audit log keeps of commands and questions. Empty for all else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedBytes(pub Vec<u8>);
 
@@ -119,7 +120,10 @@ pub enum Expect {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DialRequest {
     pub dial: DialId,
+    /// `host:port`, or `wss://host:port` for a port under TLS.
     pub address: String,
+    /// By what its certificate is judged.
+    pub trust: Trust,
     pub expect: Expect,
     /// See [`Hello::asking`].
     pub asking: Option<String>,

@@ -1,8 +1,11 @@
 //! Every message that crosses threads. The registry receives [`Event`]s; everything else it says in [`Outbound`],
 //! [`DialRequest`], [`SpawnCommand`] and [`StoreCommand`].
+mod alerts;
 mod calls;
+mod counters;
 mod history;
 mod links;
+mod live;
 mod miners;
 mod store;
 
@@ -10,12 +13,15 @@ use crate::model::fault::Fault;
 use crate::model::stats::Host;
 use crossbeam_channel::{Receiver, Sender};
 
+pub use alerts::AlertCommand;
 pub use calls::{Call, LogPart, Reply, Request};
+pub use counters::{Count, Counters};
 pub use history::{HistoryCommand, HistoryEvent, SetAside};
 pub use links::{
     Cut, DialId, DialOutcome, DialRequest, Expect, LinkEvent, LinkHandle, LinkId, LinkUp, Outbound,
     SignedBytes, Verdict,
 };
+pub use live::{LiveAlerts, LiveNews, LivePart};
 pub use miners::{MinerEvent, Note, SpawnCommand};
 pub use store::{SavedState, StateOp, StoreCommand};
 
@@ -33,6 +39,10 @@ pub enum Event {
         result: Result<(), Fault>,
     },
     History(HistoryEvent),
+    /// One of the channels has delivered the message of this number.
+    AlertDelivered {
+        notice: u64,
+    },
     /// SIGTERM or SIGINT: say bye to the peers, stop the miners; `done` hears when none is left.
     Shutdown {
         done: Sender<()>,

@@ -1,4 +1,5 @@
 //! What the store is told to write, and what it held.
+use crate::model::alert::CauseRecord;
 use crate::model::audit::AuditRow;
 use crate::model::event::EventRecord;
 use crate::model::invite::InviteRecord;
@@ -67,6 +68,14 @@ pub enum StateOp {
         key: PublicKey,
         labels: Labels,
     },
+    /// One cause of an alert, by [`CauseRecord::key`].
+    PutAlert(CauseRecord),
+    ForgetAlert(String),
+    /// Whether this rig was meant to mine when it was last heard of.
+    RigMines {
+        node: NodeId,
+        mines: bool,
+    },
 }
 
 /// What node.db held when the daemon started.
@@ -85,4 +94,8 @@ pub struct SavedState {
     pub events: Vec<EventRecord>,
     /// See [`StateOp::EventsHeard`].
     pub events_heard: Vec<(PublicKey, u64)>,
+    /// Alerts that were on.
+    pub alerts: Vec<CauseRecord>,
+    /// See [`StateOp::RigMines`].
+    pub mining: Vec<NodeId>,
 }

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
+use super::alerts::Alerts;
 use super::audit::Audit;
 use super::events::Events;
+use super::history::History;
 use crate::model::node::Role;
-use crate::sys::log::Level;
+use crate::sys::log::{Format, Level};
 
 mod many;
+mod service;
 
 pub use many::{RemoteDeploy, RemoteRestart, RemoteStart, RemoteStop};
+pub use service::{Service, ServiceVerb};
 
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| format!("{e} (examples: 30m, 24h, 7d)"))
@@ -21,7 +25,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[derive(FromArgs, Debug)]
 #[argh(help_triggers("-h", "--help", "help"))]
 #[argh(
-    note = "Before or after the verb:\n  --home DIR         the node's folder (or MINER_CLI_HOME)\n  --api HOST:PORT    the daemon's REST address (or MINER_CLI_API)\n  --token-file FILE  where the API token is (or the token in MINER_CLI_TOKEN)\n  --json             print data as JSON\n  -V, --version      print the version",
+    note = "Before or after the verb:\n  --home DIR         the node's folder (or MINER_CLI_HOME)\n  --api HOST:PORT    the daemon's REST address (or MINER_CLI_API)\n  --api-ca FILE      the authority (PEM) of an https:// API's certificate\n  --token-file FILE  where the API token is (or the token in MINER_CLI_TOKEN)\n  --json             print data as JSON\n  -V, --version      print the version",
     error_code(1, "It failed; the message says why."),
     error_code(2, "Usage."),
     error_code(3, "The local daemon does not answer."),
@@ -46,8 +50,11 @@ pub enum Verb {
     Doctor(Doctor),
     Dashboard(Dashboard),
     Demo(Demo),
+    Service(Service),
     Events(Events),
     Audit(Audit),
+    Alerts(Alerts),
+    History(History),
 }
 
 /// this node: its identity, its daemon, invites
@@ -97,9 +104,24 @@ pub struct NodeServe {
     /// where other nodes reach this one (:9091)
     #[argh(option)]
     pub listen: Option<String>,
+    /// certificate (PEM) of the port for other nodes, which then are to dial wss://
+    #[argh(option)]
+    pub tls_cert: Option<PathBuf>,
+    /// its private key (PEM)
+    #[argh(option)]
+    pub tls_key: Option<PathBuf>,
+    /// certificate (PEM) of the REST API and the dashboard, which then are served as https://
+    #[argh(option)]
+    pub api_tls_cert: Option<PathBuf>,
+    /// its private key (PEM)
+    #[argh(option)]
+    pub api_tls_key: Option<PathBuf>,
     /// error, warn, info (the default) or debug
     #[argh(option)]
     pub log_level: Option<Level>,
+    /// text (the default) or json
+    #[argh(option)]
+    pub log_format: Option<Format>,
 }
 
 /// make a code that lets another node register here
@@ -120,12 +142,18 @@ pub struct NodeInvite {
 #[argh(subcommand, name = "join")]
 #[argh(help_triggers("-h", "--help", "help"))]
 pub struct NodeJoin {
-    /// that node's address, host:port
+    /// that node's address, host:port or wss://host:port
     #[argh(positional)]
     pub address: String,
     /// the invite code
     #[argh(positional)]
     pub invite: String,
+    /// for wss://, the authority (PEM) of that node's certificate, or that certificate itself
+    #[argh(option)]
+    pub tls_ca: Option<PathBuf>,
+    /// for wss://, SHA-256 of that node's certificate
+    #[argh(option)]
+    pub tls_pin: Option<String>,
     /// what to call that node here
     #[argh(option)]
     pub name: Option<String>,
@@ -163,7 +191,7 @@ pub enum PeerVerb {
 #[argh(subcommand, name = "add")]
 #[argh(help_triggers("-h", "--help", "help"))]
 pub struct PeerAdd {
-    /// its address, host:port
+    /// its address, host:port or wss://host:port
     #[argh(option)]
     pub address: String,
     /// what to call it here
@@ -175,6 +203,12 @@ pub struct PeerAdd {
     /// its public key, as its own `node info` prints it
     #[argh(option)]
     pub key: Option<String>,
+    /// for wss://, the authority (PEM) of its certificate, or that certificate itself
+    #[argh(option)]
+    pub tls_ca: Option<PathBuf>,
+    /// for wss://, SHA-256 of its certificate
+    #[argh(option)]
+    pub tls_pin: Option<String>,
 }
 
 /// list registered nodes and pairing requests

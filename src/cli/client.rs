@@ -1,15 +1,21 @@
 //! Finds the daemon and asks it, over REST alone.
+use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Session;
 use super::exit::Failure;
-use crate::config::RunFile;
+use crate::config::{Paths, RunFile};
 use crate::httpc::{self, HttpAnswer, HttpError, HttpRequest, HttpStream};
+use crate::model::address;
 use crate::model::fault::{Code, Fault};
+use crate::model::trust::{Pin, Trust};
+use crate::sys::files;
+use crate::sys::net::DeadlineStream;
+use crate::tls::{self, Stream};
 
 pub const BASE: &str = "/api/v1/mining";
 
@@ -20,10 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(50);
 const KNOCK: Duration = Duration::from_secs(3);
 /// The longest answer, in bytes: 10,000 lines of a log fit.
 const MOST: usize = 64 << 20;
+/// The longest file of certificates, in bytes: what the daemon takes.
+const MOST_CERTIFICATES: usize = 64 * 1024;
+
+/// An answer whose body is still to be read.
+pub type Answering = HttpStream<DeadlineStream<Stream>>;
 
 #[derive(Debug)]
 pub struct Client {
     address: String,
+    /// Of an API under TLS.
+    tls: Option<tls::Client>,
     token: String,
     hint: String,
 }
@@ -50,12 +63,12 @@ impl Client {
     /// No daemon runs there, or its token cannot be read.
     pub fn find(session: &Session) -> Result<Self, Failure> {
         let paths = session.paths()?;
-        let run = RunFile::read(&paths.run_file())?;
+        let run = run_file(&paths)?;
         let hint = start_hint(session);
         let named = session.globals.api.as_ref().or(session.environment.api.as_ref());
-        let address = match (named, &run) {
-            (Some(api), _) => address(api)?,
-            (None, Some(run)) => address(&run.api)?,
+        let target = match (named, &run) {
+            (Some(api), _) => target(api)?,
+            (None, Some(run)) => target(&run.api)?,
             (None, None) => {
                 let message = format!(
                     "the daemon does not answer: it does not run (there is no {})",
@@ -65,19 +78,27 @@ impl Client {
             }
         };
         // The token of this home goes to this home's daemon only: another address may be another person's.
-        let own =
-            run.is_some_and(|run| self::address(&run.api).is_ok_and(|own| same(&own, &address)));
+        let own = run.and_then(|run| Some((self::target(&run.api).ok()?, run)));
+        let own = own.filter(|(own, _)| same(&own.address, &target.address));
+        let Target { address, https } = target;
+        let https = https.or_else(|| own.as_ref().and_then(|(own, _)| own.https));
+        let tls = if https == Some(true) {
+            let pin = own.as_ref().and_then(|(_, run)| run.api_pin);
+            Some(trusting(session, pin)?)
+        } else {
+            None
+        };
         let token = match (&session.globals.token_file, &session.environment.token) {
             (Some(file), _) => read_token(file)?,
             (None, Some(token)) => token.clone(),
-            (None, None) if own => read_token(&paths.token_file())?,
+            (None, None) if own.is_some() => read_token(&paths.token_file())?,
             (None, None) => {
                 let message = format!("no token is known for the daemon at {address}");
                 let hint = "name one: --token-file FILE, or the token in MINER_CLI_TOKEN";
                 return Err(Fault::new(Code::Unauthorized, message).hint(hint).into());
             }
         };
-        Ok(Self { address, token, hint })
+        Ok(Self { address, tls, token, hint })
     }
 
     /// As [`Client::find`]; `None` when no daemon runs on this home and no other was named.
@@ -86,9 +107,9 @@ impl Client {
     /// As [`Client::find`]; and a daemon that is there but does not answer.
     pub fn find_running(session: &Session) -> Result<Option<Self>, Failure> {
         if session.globals.api.is_none() && session.environment.api.is_none() {
-            let file = session.paths()?.run_file();
-            let Some(run) = RunFile::read(&file)? else { return Ok(None) };
-            let address = address(&run.api)?;
+            let Some(run) = run_file(&session.paths()?)? else { return Ok(None) };
+            let Target { address, .. } = target(&run.api)?;
+            // An API under TLS answers this too, if not with health.
             let health = HttpRequest { deadline: KNOCK, ..get(&address, "/health", &[]) };
             // A run file that was left behind by a daemon that was killed.
             if let Err(HttpError::Refused(_)) = httpc::send(&health) {
@@ -98,10 +119,11 @@ impl Client {
         Self::find(session).map(Some)
     }
 
-    /// `host:port` of the API.
+    /// `http://host:port`, or `https://…`.
     #[must_use]
-    pub fn address(&self) -> &str {
-        &self.address
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     #[must_use]
@@ -145,19 +167,45 @@ impl Client {
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
         let used = if body.is_some() { &headers[..] } else { &headers[..1] };
         let request = HttpRequest { method, body, ..get(&self.address, path, used) };
-        httpc::send(&request).map_err(|e| self.failure(&e))
+        self.open(&request)?.whole(MOST).map_err(|e| self.failure(&e))
+    }
+
+    fn open(&self, request: &HttpRequest<'_>) -> Result<Answering, Failure> {
+        let deadline = Instant::now() + request.deadline;
+        let tcp = httpc::connect(request, deadline).map_err(|e| self.failure(&e))?;
+        let stream = match &self.tls {
+            None => Stream::Plain(tcp),
+            Some(tls) => self.under_tls(tls, tcp, deadline).map_err(|why| Failure::NoDaemon {
+                message: format!("no connection to {}: {why}", self.url()),
+                hint: "name the authority of its certificate: --api-ca FILE".to_owned(),
+            })?,
+        };
+        httpc::ask_over(request, DeadlineStream::new(stream, deadline))
+            .map_err(|e| self.failure(&e))
+    }
+
+    fn under_tls(
+        &self,
+        tls: &tls::Client,
+        tcp: TcpStream,
+        deadline: Instant,
+    ) -> Result<Stream, String> {
+        let (host, _) = address::split(&self.address)?;
+        let stream = tls.over(tcp, host)?;
+        stream.open(deadline)?;
+        Ok(stream)
     }
 
     /// A stream of events.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub fn stream(&self, path: &str) -> Result<HttpStream, Failure> {
+    pub fn stream(&self, path: &str) -> Result<Answering, Failure> {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
         let path = format!("{BASE}{path}");
         let request = get(&self.address, &path, &headers);
-        let mut stream = httpc::open_stream(&request).map_err(|e| self.failure(&e))?;
+        let mut stream = self.open(&request)?.lasting();
         if stream.status == 200 {
             return Ok(stream);
         }
@@ -171,7 +219,7 @@ impl Client {
         match e {
             HttpError::TooLarge => Failure::own(format!("{e}: more than {MOST} bytes")),
             _ => Failure::NoDaemon {
-                message: format!("the daemon does not answer at {}: {e}", self.address),
+                message: format!("the daemon does not answer at {}: {e}", self.url()),
                 hint: self.hint.clone(),
             },
         }
@@ -227,24 +275,85 @@ pub fn read_token(file: &Path) -> Result<String, Failure> {
     Ok(token.to_owned())
 }
 
+/// What the daemon says of itself, where one has.
+fn run_file(paths: &Paths) -> Result<Option<RunFile>, Fault> {
+    RunFile::read(&paths.run_file()).map_err(|fault| match paths.service {
+        true => fault.hint("sudo usermod -aG miner-cli USER, then log in again; or use sudo"),
+        false => fault,
+    })
+}
+
+/// Whether the daemon of this node runs, as far as its run file and the kernel know.
+#[must_use]
+pub fn runs(paths: &Paths) -> bool {
+    let program = |pid: &str| std::fs::read(format!("/proc/{pid}/comm")).ok();
+    match RunFile::read(&paths.run_file()) {
+        // A killed daemon leaves its run file, and the kernel gives its number to another program.
+        Ok(run) => run.is_some_and(|run| program(&run.pid.to_string()) == program("self")),
+        Err(_) => true,
+    }
+}
+
 /// How to start the daemon that was not found.
 #[must_use]
 pub fn start_hint(session: &Session) -> String {
     match &session.globals.home {
         Some(home) => format!("start it: miner-cli --home {} node serve", home.display()),
+        None if session.has_service() => {
+            "start it: sudo systemctl start miner-cli (a node of your own: miner-cli --home DIR …)"
+                .to_owned()
+        }
         None => "start it: miner-cli node serve".to_owned(),
     }
 }
 
-/// `host:port` out of what was typed: a URL or an address. Addresses that mean "every interface" become loopback,
-/// because the API answers to the names of this node only.
-fn address(text: &str) -> Result<String, Failure> {
-    let plain = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+/// Whose word is enough for the API's certificate: of what was named, else the run file's for the daemon of this home,
+/// else the system's.
+fn trusting(session: &Session, own: Option<Pin>) -> Result<tls::Client, Failure> {
+    let trust = match (&session.globals.api_ca, own) {
+        (Some(file), _) => Trust::Ca(read_certificates(file)?),
+        (None, Some(pin)) => Trust::Pin(pin),
+        (None, None) => Trust::System,
+    };
+    tls::Client::new(&trust).map_err(|why| {
+        let file = session.globals.api_ca.as_deref().unwrap_or(Path::new("the system's list"));
+        Failure::Usage(format!("{}: {why}", file.display()))
+    })
+}
+
+/// The text of a file of certificates.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub fn read_certificates(file: &Path) -> Result<String, Failure> {
+    let wrong = |why: &str| Failure::Usage(format!("{}: {why}", file.display()));
+    let bytes = files::read_small(file, MOST_CERTIFICATES)?;
+    let bytes = bytes.ok_or_else(|| wrong("there is no such file"))?;
+    String::from_utf8(bytes).map_err(|_| wrong("this is no PEM text"))
+}
+
+/// Where an API is; `https` is unknown when that was not said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Target {
+    address: String,
+    https: Option<bool>,
+}
+
+/// Out of what was typed: a URL or an address.
+fn target(text: &str) -> Result<Target, Failure> {
+    let (https, rest) = match text.split_once("://") {
+        Some(("http", rest)) => (Some(false), rest),
+        Some(("https", rest)) => (Some(true), rest),
+        _ => (None, text),
+    };
+    Ok(Target { address: address(text, rest)?, https })
+}
+
+/// `host:port`. Addresses that mean "every interface" become loopback, because the API answers to the names of this
+/// node only.
+fn address(text: &str, rest: &str) -> Result<String, Failure> {
+    let plain = rest.trim_end_matches('/');
     let plain = plain.strip_suffix(BASE).unwrap_or(plain);
-    if plain.starts_with("https://") {
-        let message = "this command line does not speak https";
-        return Err(Failure::Usage(format!("{message}: use the API on the node's own loopback")));
-    }
     let wrong = || Failure::Usage(format!("{text:?} is no address of an API: HOST:PORT is wanted"));
     let (host, port) = plain.rsplit_once(':').ok_or_else(wrong)?;
     let port: u16 = port.parse().map_err(|_| wrong())?;
@@ -263,7 +372,7 @@ fn same(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, fault_of, same, segment};
+    use super::{fault_of, same, segment, target};
     use crate::model::fault::Code;
 
     #[test]
@@ -276,11 +385,14 @@ mod tests {
             ("0.0.0.0:9090", "127.0.0.1:9090"),
             ("[::]:9090", "[::1]:9090"),
         ] {
-            assert_eq!(address(typed).unwrap(), wanted);
+            assert_eq!(target(typed).unwrap().address, wanted);
         }
-        for bad in ["", "rig", "https://rig:1", "rig:port", "rig:99999", "a/b:1"] {
-            assert!(address(bad).is_err(), "{bad}");
+        for bad in ["", "rig", "wss://rig:1", "rig:port", "rig:99999", "a/b:1", "https://rig"] {
+            assert!(target(bad).is_err(), "{bad}");
         }
+        let https = |typed| target(typed).unwrap().https;
+        assert_eq!(https("https://rig:9090/"), Some(true));
+        assert_eq!((https("http://rig:9090"), https("rig:9090")), (Some(false), None));
         assert!(same("localhost:1", "127.0.0.1:1") && !same("rig:1", "127.0.0.1:1"));
     }
 

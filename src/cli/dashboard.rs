@@ -19,5 +19,5 @@ pub fn run(session: &mut Session) -> Ended {
 }
 
 pub fn link(client: &Client) -> String {
-    format!("http://{}/#token={}", client.address(), client.token())
+    format!("{}/#token={}", client.url(), client.token())
 }

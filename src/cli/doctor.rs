@@ -11,6 +11,7 @@ use super::table::Tint;
 use super::{Ended, Session, client, machine};
 use crate::config::{Config, Paths, RunFile, parse_listen};
 use crate::identity::Identity;
+use crate::model::fault::Fault;
 use crate::model::miner::AvailableMiner;
 use crate::model::node::{NodeCard, NodeInfo, Role};
 
@@ -58,7 +59,9 @@ impl Check {
 pub fn run(session: &mut Session) -> Ended {
     let paths = session.paths()?;
     let mut checks = files(&paths);
-    let (identity, card) = identity(&paths);
+    // The service's keys are its own: what it is, it says itself.
+    let (identity, card) =
+        if paths.service { identity_of_service(session) } else { identity(&paths) };
     checks.push(identity);
     let (readable, config) = config(&paths);
     checks.push(readable);
@@ -102,7 +105,8 @@ fn print(checks: &[Check], session: &mut Session) -> Result<(), Failure> {
 /// Folders exist and what is secret is readable by its owner alone (the token by a group too).
 fn files(paths: &Paths) -> Vec<Check> {
     let mut checks = Vec::new();
-    match paths.private_key.parent().filter(|folder| folder.is_dir()) {
+    let folder = if paths.service { paths.node_db.parent() } else { paths.private_key.parent() };
+    match folder.filter(|folder| folder.is_dir()) {
         None => {
             let message = "the node's folder does not exist yet";
             checks.push(Check::warning("folder", message, "miner-cli node init --name NAME"));
@@ -126,15 +130,28 @@ fn mode(path: &Path) -> Option<u32> {
     std::fs::metadata(path).ok().map(|meta| meta.permissions().mode() & 0o777)
 }
 
-fn identity(paths: &Paths) -> (Check, Option<NodeCard>) {
-    match Identity::load(&paths.node_json, &paths.private_key) {
-        Ok(Some(identity)) => {
-            let card = identity.card;
-            (
-                Check::ok("identity", format!("{} ({}), {}", card.name, card.id, card.role)),
-                Some(card),
-            )
+fn identity_of_service(session: &Session) -> (Check, Option<NodeCard>) {
+    let info = session.client().and_then(|client| client.get("/node/info")?.read::<NodeInfo>());
+    match info {
+        Ok(info) => identity_check(Ok(info.identity)),
+        Err(failure) => {
+            let (message, remedy) = told(failure);
+            (Check::problem("identity", message, remedy), None)
         }
+    }
+}
+
+fn identity(paths: &Paths) -> (Check, Option<NodeCard>) {
+    let known = Identity::load(&paths.node_json, &paths.private_key);
+    identity_check(known.map(|identity| identity.map(|identity| identity.card)))
+}
+
+fn identity_check(known: Result<Option<NodeCard>, Fault>) -> (Check, Option<NodeCard>) {
+    match known {
+        Ok(Some(card)) => (
+            Check::ok("identity", format!("{} ({}), {}", card.name, card.id, card.role)),
+            Some(card),
+        ),
         Ok(None) => {
             let remedy = "miner-cli node init --name NAME";
             (Check::warning("identity", "this node has none yet", remedy), None)
@@ -186,7 +203,7 @@ fn daemon(
             let version = &info.version;
             checks.push(Check::ok(
                 "daemon",
-                format!("version {version} answers at {}", client.address()),
+                format!("version {version} answers at {}", client.url()),
             ));
             checks.push(Check::ok("token", format!("read from {}", paths.token_file().display())));
             checks.push(match &info.listen {

@@ -28,6 +28,8 @@ impl Exit {
             | Code::ProfileNotFound
             | Code::RequestNotFound
             | Code::InviteNotFound
+            | Code::ChannelNotFound
+            | Code::SessionNotFound
             | Code::Ambiguous => Self::NotFound,
             Code::PeerUnreachable | Code::Timeout | Code::Expired => Self::Unreachable,
             Code::NotAllowed | Code::Policy | Code::Forbidden => Self::Refused,

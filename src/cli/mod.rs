@@ -13,6 +13,7 @@ use exit::{Exit, Failure};
 use prepass::{Environment, Globals, Prepass};
 use screen::Screen;
 
+mod alerts;
 mod api;
 mod args;
 mod audit;
@@ -23,15 +24,18 @@ mod doctor;
 mod events;
 mod exit;
 mod follow;
+mod history;
 mod machine;
 mod many;
 mod miner;
 mod node;
 mod peer;
+mod plot;
 mod prepass;
 mod profile;
 mod remote;
 mod screen;
+mod service;
 mod status;
 mod table;
 #[cfg(test)]
@@ -54,8 +58,23 @@ impl Session {
         self.globals.home.as_deref().or(self.environment.home.as_deref())
     }
 
+    /// The files of the node that is meant: the one in the folder that was named; else the person's own while its
+    /// daemon runs; else the one of this machine's service while that runs.
     fn paths(&self) -> Result<Paths, Fault> {
-        Paths::resolve(self.home())
+        let own = Paths::resolve(self.home());
+        let Some(service) = self.environment.service.as_ref().filter(|_| self.home().is_none())
+        else {
+            return own;
+        };
+        // One that this person may not look for is there.
+        let there = service.run_file().try_exists().unwrap_or(true);
+        if there && !own.as_ref().is_ok_and(client::runs) { Ok(service.clone()) } else { own }
+    }
+
+    /// The machine has a service, and nobody said that another node is meant.
+    fn has_service(&self) -> bool {
+        let service = self.environment.service.as_ref().filter(|_| self.home().is_none());
+        service.is_some_and(|service| service.config_file.exists())
     }
 
     fn client(&self) -> Result<Client, Failure> {
@@ -118,8 +137,11 @@ fn dispatch(top: Top, session: &mut Session) -> Ended {
         Verb::Api(api) => api::run(&api, session),
         Verb::Doctor(_) => doctor::run(session),
         Verb::Dashboard(_) => dashboard::run(session),
+        Verb::Service(service) => service::run(&service.verb, session),
         Verb::Demo(demo) => demo::run(&demo, session),
         Verb::Events(events) => events::run(&events, session),
+        Verb::Alerts(alerts) => alerts::run(&alerts, session),
         Verb::Audit(audit) => audit::run(&audit, session),
+        Verb::History(history) => history::run(&history, session),
     }
 }

@@ -7,12 +7,13 @@ use super::args::{NodeInit, NodeInvite, NodeJoin, NodeServe, NodeVerb};
 use super::client::{self, Client};
 use super::exit::{Exit, Failure};
 use super::{Ended, Session, peer, units};
-use crate::config::Paths;
+use crate::config::{Flags, Paths, RunFile, TlsFlags};
 use crate::daemon::{self, ServeOptions};
 use crate::identity::Identity;
 use crate::model::invite::InviteView;
 use crate::model::node::{NodeCard, NodeInfo};
 use crate::model::peer::PeerView;
+use crate::model::trust::WSS;
 use crate::sys::clock;
 
 pub fn run(verb: NodeVerb, session: &mut Session) -> Ended {
@@ -34,6 +35,12 @@ fn init(init: &NodeInit, session: &mut Session) -> Ended {
         }
         None => {
             let Paths { node_json, private_key, .. } = session.paths()?;
+            if session.has_service() && !node_json.exists() {
+                // An identity in the person's own folders is not what was meant.
+                let message = "the miner-cli service of this machine does not run".to_owned();
+                let hint = client::start_hint(session);
+                return Err(Failure::NoDaemon { message, hint });
+            }
             let now = clock::wall();
             Identity::create(&node_json, &private_key, &init.name, init.role, now)?.card
         }
@@ -119,10 +126,15 @@ fn identity_lines(card: Option<&NodeCard>, session: &mut Session) -> Result<(), 
 
 fn serve(serve: NodeServe, session: &mut Session) -> Ended {
     daemon::serve(ServeOptions {
-        paths: session.paths()?,
-        listen: serve.listen,
-        api: session.globals.api.clone(),
+        paths: Paths::of_daemon(session.home())?,
+        flags: Flags {
+            listen: serve.listen,
+            api: session.globals.api.clone(),
+            tls: TlsFlags { cert: serve.tls_cert, key: serve.tls_key },
+            api_tls: TlsFlags { cert: serve.api_tls_cert, key: serve.api_tls_key },
+        },
         log_level: serve.log_level,
+        log_format: serve.log_format,
     })?;
     Ok(Exit::Done)
 }
@@ -147,7 +159,8 @@ fn invite(invite: &NodeInvite, session: &mut Session) -> Ended {
         .screen
         .line(&format!("Good {uses}, until {}. On the other node type:", made.expires_at))?;
     let address = reachable(info.listen.as_deref());
-    session.screen.line(&format!("  miner-cli node join {address} {code}"))?;
+    let pin = pin_of(info.listen.as_deref(), session)?;
+    session.screen.line(&format!("  miner-cli node join {address} {code}{pin}"))?;
     if info.listen.as_ref() != Some(&address) {
         let remark = "or whichever address of this machine the other node can reach";
         session.screen.note(&format!("({address}: {remark})"));
@@ -157,19 +170,31 @@ fn invite(invite: &NodeInvite, session: &mut Session) -> Ended {
 
 /// Where another node might reach one that listens on `listen`: the host's name where it listens everywhere.
 fn reachable(listen: Option<&str>) -> String {
-    let (host, port) = listen.and_then(|l| l.rsplit_once(':')).unwrap_or(("", "9091"));
+    let scheme = if listen.is_some_and(|l| l.starts_with(WSS)) { WSS } else { "" };
+    let bare = listen.map(|l| l.strip_prefix(WSS).unwrap_or(l));
+    let (host, port) = bare.and_then(|l| l.rsplit_once(':')).unwrap_or(("", "9091"));
     match host {
         "" | "0.0.0.0" | "[::]" => {
             let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             let name = name.trim();
-            format!("{}:{port}", if name.is_empty() { "HOST" } else { name })
+            format!("{scheme}{}:{port}", if name.is_empty() { "HOST" } else { name })
         }
-        host => format!("{host}:{port}"),
+        host => format!("{scheme}{host}:{port}"),
     }
+}
+
+/// The option that makes the other node believe this node's certificate, where the port is under TLS and this is the
+/// daemon's own home.
+fn pin_of(listen: Option<&str>, session: &Session) -> Result<String, Failure> {
+    let run = RunFile::read(&session.paths()?.run_file())?;
+    let run = run.filter(|run| run.listen.as_deref() == listen);
+    let pin = run.and_then(|run| run.listen_pin);
+    Ok(pin.map_or_else(String::new, |pin| format!(" --tls-pin {pin}")))
 }
 
 fn join(join: &NodeJoin, session: &mut Session) -> Ended {
     let mut wanted = json!({"address": join.address, "invite": join.invite});
+    peer::trust(&mut wanted, join.tls_ca.as_deref(), join.tls_pin.as_deref())?;
     if let Some(name) = &join.name {
         wanted["name"] = json!(name);
     }
@@ -201,6 +226,8 @@ mod tests {
     #[test]
     fn the_address_to_join_is_one_that_means_something_elsewhere() {
         assert_eq!(reachable(Some("192.168.1.5:9091")), "192.168.1.5:9091");
+        assert_eq!(reachable(Some("wss://192.168.1.5:9091")), "wss://192.168.1.5:9091");
+        assert!(reachable(Some("wss://[::]:9091")).starts_with("wss://"));
         for everywhere in [":7000", "0.0.0.0:7000", "[::]:7000"] {
             let address = reachable(Some(everywhere));
             assert!(

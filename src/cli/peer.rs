@@ -1,9 +1,11 @@
 //! `peer …`: other nodes, registered or waiting.
+use std::path::Path;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::args::{PeerAdd, PeerLabel, PeerPing, PeerVerb};
-use super::client::{Reply, segment};
+use super::client::{self, Reply, segment};
 use super::exit::{Exit, Failure};
 use super::table::{Align, Cell, Table};
 use super::{Ended, Session, units};
@@ -70,6 +72,7 @@ pub fn card_lines(peer: &PeerView, session: &mut Session) -> Result<(), Failure>
 
 fn add(add: &PeerAdd, session: &mut Session) -> Ended {
     let mut wanted = json!({"address": add.address, "name": add.name});
+    trust(&mut wanted, add.tls_ca.as_deref(), add.tls_pin.as_deref())?;
     if let Some(invite) = &add.invite {
         wanted["invite"] = json!(invite);
     }
@@ -96,6 +99,18 @@ fn add(add: &PeerAdd, session: &mut Session) -> Ended {
         session.screen.line(&format!("  miner-cli peer approve {id}"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Puts what is to be believed of a certificate into a request. The daemon gets the text of the file: it may run as
+/// another user, who cannot read it, and the file may go.
+pub fn trust(wanted: &mut Value, ca: Option<&Path>, pin: Option<&str>) -> Result<(), Failure> {
+    if let Some(file) = ca {
+        wanted["tlsCa"] = json!(client::read_certificates(file)?);
+    }
+    if let Some(pin) = pin {
+        wanted["tlsPin"] = json!(pin);
+    }
+    Ok(())
 }
 
 fn approve(id: &str, session: &mut Session) -> Ended {

@@ -1,9 +1,20 @@
 //! Runs before argh, which knows no options before and after a verb, no `--name=value` and no `--version`.
 use std::path::PathBuf;
 
+use crate::config::Paths;
+
 /// Switches: they take no value.
-const SWITCHES: [&str; 8] =
-    ["--json", "--version", "--help", "--follow", "--previous", "-V", "--all", "--dry-run"];
+const SWITCHES: [&str; 9] = [
+    "--json",
+    "--version",
+    "--help",
+    "--follow",
+    "--previous",
+    "-V",
+    "--all",
+    "--dry-run",
+    "--user",
+];
 
 /// What the environment says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -13,6 +24,12 @@ pub struct Environment {
     /// The token itself.
     pub token: Option<String>,
     pub no_colour: bool,
+    /// The terminal shows more than ASCII.
+    pub utf8: bool,
+    /// Its width; `None` where standard output is no terminal.
+    pub columns: Option<usize>,
+    /// Where this machine's service keeps its files, whether or not there is one.
+    pub service: Option<Paths>,
 }
 
 impl Environment {
@@ -25,6 +42,12 @@ impl Environment {
             api: text("MINER_CLI_API"),
             token: text("MINER_CLI_TOKEN"),
             no_colour: text("NO_COLOR").is_some(),
+            columns: crate::sys::local::columns(),
+            utf8: ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text).is_some_and(|locale| {
+                let locale = locale.to_ascii_lowercase();
+                locale.contains("utf-8") || locale.contains("utf8")
+            }),
+            service: Some(Paths::of_service()),
         }
     }
 }
@@ -34,6 +57,8 @@ impl Environment {
 pub struct Globals {
     pub home: Option<PathBuf>,
     pub api: Option<String>,
+    /// By whose word the API's certificate is believed.
+    pub api_ca: Option<PathBuf>,
     pub token_file: Option<PathBuf>,
     pub json: bool,
 }
@@ -72,12 +97,13 @@ pub fn prepass(args: impl IntoIterator<Item = String>) -> Result<Prepass, String
         match name.as_str() {
             "--version" | "-V" => return Ok(Prepass::Version),
             "--json" => globals.json = true,
-            "--home" | "--api" | "--token-file" => {
+            "--home" | "--api" | "--api-ca" | "--token-file" => {
                 let value = inline.or_else(|| args.next()).filter(|value| !value.is_empty());
                 let value = value.ok_or_else(|| format!("{name} wants a value"))?;
                 match name.as_str() {
                     "--home" => globals.home = Some(value.into()),
                     "--api" => globals.api = Some(value),
+                    "--api-ca" => globals.api_ca = Some(value.into()),
                     _ => globals.token_file = Some(value.into()),
                 }
             }
@@ -112,13 +138,14 @@ mod tests {
         let wanted = Globals {
             home: Some("/h".into()),
             api: Some("127.0.0.1:1".to_owned()),
+            api_ca: Some("/ca".into()),
             token_file: Some("t".into()),
             json: true,
         };
         for line in [
-            "--home /h --api 127.0.0.1:1 --token-file t --json peer list",
-            "peer list --json --home=/h --token-file=t --api=127.0.0.1:1",
-            "--json peer --home /h list --api 127.0.0.1:1 --token-file t",
+            "--home /h --api 127.0.0.1:1 --api-ca /ca --token-file t --json peer list",
+            "peer list --json --home=/h --token-file=t --api=127.0.0.1:1 --api-ca=/ca",
+            "--json peer --home /h list --api-ca /ca --api 127.0.0.1:1 --token-file t",
         ] {
             assert_eq!(verb(line), (wanted.clone(), "peer list".to_owned()), "{line}");
         }

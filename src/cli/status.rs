@@ -314,7 +314,14 @@ mod tests {
     fn totals_say_what_is_simulated() {
         let line = |miners, simulated| {
             let algorithm = "rx/0".to_owned();
-            let one = AlgorithmTotal { algorithm, hashrate: 25_000.0, rigs: 1, miners, simulated };
+            let one = AlgorithmTotal {
+                algorithm,
+                hashrate: 25_000.0,
+                rigs: 1,
+                miners,
+                simulated,
+                effective: None,
+            };
             total_lines(&Totals { algorithms: vec![one], ..Totals::default() }).remove(0)
         };
         assert_eq!(line(2, 2), "rx/0: 25.00 kH/s (simulated) from 2 miners and 1 rig");

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-use super::{ApiConfig, Config, MinerProgram, listen};
+use super::alerts::AlertsTable;
+use super::{ApiConfig, Config, HistoryConfig, MinerProgram, TlsFiles, listen};
 use crate::model::address;
 use crate::model::key::PublicKey;
 use crate::model::policy::{self, Policy, PoolRule, Remote};
 use crate::model::text::clean;
-use crate::sys::log::Level;
+use crate::sys::log::{Format, Level};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -19,9 +20,14 @@ struct File {
     listen: String,
     #[serde(deserialize_with = "level")]
     log_level: Level,
+    #[serde(deserialize_with = "format")]
+    log_format: Format,
+    tls: Option<Tls>,
     api: Api,
     miners: Miners,
     policy: PolicyTable,
+    alerts: AlertsTable,
+    history: History,
 }
 
 #[derive(serde::Deserialize)]
@@ -32,6 +38,17 @@ struct Api {
     allow_plaintext: bool,
     #[serde(deserialize_with = "hosts")]
     hosts: Vec<String>,
+    tls: Option<Tls>,
+}
+
+/// [`TlsFiles`] as it is written: neither is of use without the other.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    #[serde(deserialize_with = "absolute_path")]
+    cert: PathBuf,
+    #[serde(deserialize_with = "absolute_path")]
+    key: PathBuf,
 }
 
 /// The miner types that are programs of their own.
@@ -54,6 +71,14 @@ struct Program {
     sha256: Option<String>,
 }
 
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct History {
+    enabled: bool,
+    #[serde(deserialize_with = "days")]
+    retention_days: u32,
+}
+
 /// [`Policy`] as it is written.
 #[derive(serde::Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -71,21 +96,32 @@ struct PolicyTable {
 
 impl Default for File {
     fn default() -> Self {
-        let Config { listen, log_level, .. } = Config::default();
+        let Config { listen, log_level, log_format, .. } = Config::default();
         Self {
             listen,
             log_level,
+            log_format,
+            tls: None,
             api: Api::default(),
             miners: Miners::default(),
             policy: PolicyTable::default(),
+            alerts: AlertsTable::default(),
+            history: History::default(),
         }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        let HistoryConfig { enabled, retention_days } = HistoryConfig::default();
+        Self { enabled, retention_days }
     }
 }
 
 impl Default for Api {
     fn default() -> Self {
-        let ApiConfig { bind, allow_plaintext, hosts } = Config::default().api;
-        Self { bind, allow_plaintext, hosts }
+        let ApiConfig { bind, allow_plaintext, hosts, .. } = Config::default().api;
+        Self { bind, allow_plaintext, hosts, tls: None }
     }
 }
 
@@ -102,13 +138,22 @@ pub fn parse(text: &str) -> Result<Config, String> {
         [("xmrig", xmrig), ("tt-miner", tt_miner), ("lolminer", lolminer), ("srbminer", srbminer)];
     let miners: BTreeMap<_, _> =
         miners.into_iter().filter_map(|(name, p)| Some((name.to_owned(), program(p?)))).collect();
-    let Api { bind, allow_plaintext, hosts } = file.api;
+    let tls = |t: Tls| TlsFiles { cert: t.cert, key: t.key };
+    let api_tls = file.api.tls.map(tls);
+    let Api { bind, allow_plaintext, hosts, .. } = file.api;
+    let (alerts, channels) = file.alerts.into_parts();
+    let History { enabled, retention_days } = file.history;
     Ok(Config {
         listen: file.listen,
         log_level: file.log_level,
-        api: ApiConfig { bind, allow_plaintext, hosts },
+        log_format: file.log_format,
+        tls: file.tls.map(tls),
+        api: ApiConfig { bind, allow_plaintext, hosts, tls: api_tls },
         miners,
         policy: file.policy.into(),
+        alerts,
+        channels,
+        history: HistoryConfig { enabled, retention_days },
     })
 }
 
@@ -133,6 +178,19 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 }
 
 fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let days = u32::deserialize(deserializer)?;
+    if (1..=365).contains(&days) {
+        Ok(days)
+    } else {
+        Err(D::Error::custom("1 to 365 days are possible"))
+    }
+}
+
+fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
@@ -174,9 +232,13 @@ fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PublicK
 }
 
 fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    absolute_path(deserializer).map(Some)
+}
+
+fn absolute_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
     if path.is_absolute() {
-        return Ok(Some(path));
+        return Ok(path);
     }
     Err(D::Error::custom("a whole path is expected, beginning with /"))
 }
@@ -192,10 +254,10 @@ fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 #[cfg(test)]
 mod tests {
     use super::parse;
-    use crate::config::{Config, Flags};
+    use crate::config::{Config, Flags, HistoryConfig, MinerProgram};
     use crate::model::key::PublicKey;
     use crate::model::policy::{Policy, Remote};
-    use crate::sys::log::Level;
+    use crate::sys::log::{Format, Level};
 
     #[test]
     fn what_is_left_out_has_its_default() {
@@ -207,19 +269,29 @@ mod tests {
 
     #[test]
     fn everything_is_read() {
-        let text = "listen = \"127.0.0.1:0\"\nlog_level = \"debug\"\n[api]\nbind = \":80\"\n\
+        let text = "listen = \"127.0.0.1:0\"\nlog_level = \"debug\"\nlog_format = \"json\"\n[api]\nbind = \":80\"\n\
                     allow_plaintext = true\n[miners.xmrig]\npath = \"/opt/xmrig\"\nsha256 = \"";
         let config =
             parse(&format!("{text}{}\"\n[miners.tt-miner]\n[miners.lolminer]\n", "aB".repeat(32)))
                 .unwrap();
         assert_eq!(config.listen, "127.0.0.1:0");
-        assert_eq!(config.log_level, Level::Debug);
+        assert_eq!((config.log_level, config.log_format), (Level::Debug, Format::Json));
         assert!(config.api.allow_plaintext && config.api.bind == ":80");
         let xmrig = &config.miners["xmrig"];
         assert_eq!(xmrig.path.as_deref(), Some(std::path::Path::new("/opt/xmrig")));
         assert_eq!(xmrig.sha256, Some("ab".repeat(32)));
         assert!(config.miners["tt-miner"].path.is_none());
         assert!(config.miners.contains_key("lolminer") && !config.miners.contains_key("srbminer"));
+    }
+
+    #[test]
+    fn history_is_kept_for_30_days_unless_it_is_said_otherwise() {
+        let read = |text| parse(text).unwrap().history;
+        assert_eq!(read(""), HistoryConfig { enabled: true, retention_days: 30 });
+        assert_eq!(
+            read("[history]\nenabled = false\nretention_days = 365"),
+            HistoryConfig { enabled: false, retention_days: 365 }
+        );
     }
 
     #[test]
@@ -234,9 +306,13 @@ mod tests {
             ("[policy]\npools = [\"p:1\",\n \"p:x\"]", "line 2, column 9", "\"p:x\": the port"),
             ("[policy]\ncontrollers = [\"rig\"]", "line 2, column 15", "\"rig\": a public key"),
             ("[policy]\narguments = [\"\"]", "line 2, column 13", "1 to 256 bytes"),
+            ("[history]\nretention_days = 0", "line 2, column 18", "1 to 365 days"),
+            ("[history]\nretention_days = 366", "line 2, column 18", "1 to 365 days"),
+            ("[history]\nretentionDays = 3", "line 2, column 1", "`retention_days`"),
             ("listen = 9091", "line 1, column 10", "expected a string"),
             ("listen = \"9091\"", "line 1, column 10", "the port is missing"),
             ("log_level = \"loud\"", "line 1, column 13", "error, warn, info or debug"),
+            ("log_format = \"xml\"", "line 1, column 14", "text or json"),
             ("[api]\nbind = \"x:y\"", "line 2, column 8", "is no number"),
             ("[api]\nbind = \"x:1\"\nport = 1", "line 3, column 1", "expected one of `bind`"),
             ("[api]\nallow_plaintext = 1", "line 2, column 19", "expected a boolean"),
@@ -276,14 +352,13 @@ mod tests {
         assert_eq!(parse("[policy]\nwallets = []").unwrap().policy.wallets, Some(vec![]));
     }
 
-    /// docs/configuration.md shows every key there is, in an example that is good as it stands.
-    #[test]
-    fn the_documented_example_parses_and_no_key_is_missing_from_it() {
-        let page = include_str!("../../docs/configuration.md");
-        let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-        parse(example).unwrap();
+    /// Every key there is stands in `example`, which `name` shows and which is good as it stands.
+    fn shows_every_key(name: &str, example: &str) {
+        parse(example).unwrap_or_else(|e| panic!("{name}: {e}"));
         let tables: toml::Table = toml::from_str(example).unwrap();
-        for table in ["", "api", "miners", "miners.xmrig", "policy"] {
+        for table in
+            ["", "tls", "api", "api.tls", "history", "miners", "miners.xmrig", "policy", "alerts"]
+        {
             let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
             let error = parse(&format!("{head}no-such-key = 1")).unwrap_err();
             let expected = error.split_once(", expected ").unwrap().1;
@@ -292,9 +367,32 @@ mod tests {
             let shown = shown.fold(&tables, |above, part| above[part].as_table().unwrap());
             assert!(!keys.is_empty());
             for key in keys {
-                assert!(shown.contains_key(key), "[{table}] {key} is not documented");
+                assert!(shown.contains_key(key), "{name} does not show [{table}] {key}");
             }
         }
+    }
+
+    #[test]
+    fn the_documented_example_parses_and_no_key_is_missing_from_it() {
+        let page = include_str!("../../docs/configuration.md");
+        let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        shows_every_key("docs/configuration.md", example);
+    }
+
+    /// It is what packages install, and its page in the manual.
+    #[test]
+    fn the_packaged_file_changes_nothing_and_shows_every_key() {
+        let packaged = include_str!("../../packaging/config.toml");
+        let mut installed = parse(packaged).unwrap();
+        assert!(installed.miners.values().all(|program| *program == MinerProgram::default()));
+        installed.miners.clear();
+        assert_eq!(installed, Config::default());
+        let lines = packaged.lines().map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.is_empty() && !key.starts_with(' ') => key,
+            _ => line,
+        });
+        let lines: Vec<&str> = lines.collect();
+        shows_every_key("packaging/config.toml", &lines.join("\n"));
     }
 
     #[test]
@@ -302,6 +400,7 @@ mod tests {
         let flags = |listen: &str, api: &str| Flags {
             listen: Some(listen.to_owned()),
             api: Some(api.to_owned()),
+            ..Flags::default()
         };
         let config = Config::default().with_flags(flags(":1", "[::1]:2")).unwrap();
         assert_eq!((config.listen.as_str(), config.api.bind.as_str()), (":1", "[::1]:2"));

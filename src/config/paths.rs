@@ -7,6 +7,8 @@ use crate::sys::files;
 
 /// The name of our folders below the XDG ones.
 const FOLDER: &str = "lethean-desktop";
+/// The name of the service's folders in /etc, /var/lib and /run.
+const SERVICE: &str = "miner-cli";
 
 /// All absolute.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +23,8 @@ pub struct Paths {
     pub mining_db: PathBuf,
     /// What lives no longer than the daemon, and the API token.
     pub run_dir: PathBuf,
+    /// The system's service: its group may read the run file and the token.
+    pub service: bool,
 }
 
 impl Paths {
@@ -30,6 +34,41 @@ impl Paths {
     /// There is no `home`, and the environment has no HOME either.
     pub fn resolve(home: Option<&Path>) -> Result<Self, Fault> {
         Self::resolve_in(home, &|name| std::env::var_os(name))
+    }
+
+    /// Where a daemon keeps its files: with `home` in that folder; without, where systemd says that its service's
+    /// folders are, else in the user's XDG folders.
+    ///
+    /// # Errors
+    /// As [`Paths::resolve`].
+    pub fn of_daemon(home: Option<&Path>) -> Result<Self, Fault> {
+        let env = |name: &str| std::env::var_os(name);
+        match Self::of_unit(&env).filter(|_| home.is_none()) {
+            Some(paths) => Ok(paths),
+            None => Self::resolve_in(home, &env),
+        }
+    }
+
+    /// Where the files of this system's service are: what its unit says in `ConfigurationDirectory=` and the like.
+    #[must_use]
+    pub fn of_service() -> Self {
+        let folder = |above: &str| Path::new(above).join(SERVICE);
+        Self::apart(&folder("/etc"), &folder("/var/lib"), folder("/run"))
+    }
+
+    /// The folders that systemd made for the unit that this process belongs to.
+    fn of_unit(env: &dyn Fn(&str) -> Option<OsString>) -> Option<Self> {
+        // Several of a kind stand with colons between them.
+        let folder =
+            |name| std::env::split_paths(&env(name)?).next().filter(|folder| folder.is_absolute());
+        let (config, state) = (folder("CONFIGURATION_DIRECTORY")?, folder("STATE_DIRECTORY")?);
+        Some(Self::apart(&config, &state, folder("RUNTIME_DIRECTORY")?))
+    }
+
+    /// The configuration belongs to the machine's owner and is not written to: the identity lies with the state.
+    fn apart(config: &Path, state: &Path, run: PathBuf) -> Self {
+        let node_json = state.join("node.json");
+        Self { node_json, service: true, ..Self::new(config, state, run) }
     }
 
     fn resolve_in(
@@ -62,6 +101,7 @@ impl Paths {
             node_db: data.join("node.db"),
             mining_db: data.join("mining.db"),
             run_dir,
+            service: false,
         }
     }
 
@@ -81,6 +121,12 @@ impl Paths {
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {
         self.node_db.with_file_name("daemon.lock")
+    }
+
+    /// The mode of run file and token.
+    #[must_use]
+    pub fn run_mode(&self) -> u32 {
+        if self.service { files::GROUP } else { files::PRIVATE }
     }
 
     /// The private socket between gate and HTTP server.
@@ -162,6 +208,32 @@ mod tests {
         assert_eq!(paths.config_file, Path::new("/home/ann/.config/lethean-desktop/config.toml"));
         assert_eq!(paths.node_db, Path::new("/home/ann/.local/share/lethean-desktop/node.db"));
         assert_eq!(paths.run_dir, Path::new("/home/ann/.local/share/lethean-desktop/run"));
+    }
+
+    #[test]
+    fn a_unit_has_the_folders_that_systemd_made() {
+        let unit = env(&[
+            ("CONFIGURATION_DIRECTORY", "/etc/miner-cli"),
+            ("STATE_DIRECTORY", "/var/lib/miner-cli:/var/lib/other"),
+            ("RUNTIME_DIRECTORY", "/run/miner-cli"),
+        ]);
+        let paths = Paths::of_unit(&unit).unwrap();
+        assert_eq!(paths, Paths::of_service());
+        assert_eq!(paths.config_file, Path::new("/etc/miner-cli/config.toml"));
+        assert_eq!(paths.node_json, Path::new("/var/lib/miner-cli/node.json"));
+        assert_eq!(paths.private_key, Path::new("/var/lib/miner-cli/node/private.key"));
+        assert_eq!(paths.token_file(), Path::new("/run/miner-cli/token"));
+        assert_eq!(paths.run_mode(), 0o640);
+        for incomplete in [
+            &[("STATE_DIRECTORY", "/s"), ("RUNTIME_DIRECTORY", "/r")][..],
+            &[
+                ("CONFIGURATION_DIRECTORY", "c"),
+                ("STATE_DIRECTORY", "/s"),
+                ("RUNTIME_DIRECTORY", "/r"),
+            ],
+        ] {
+            assert_eq!(Paths::of_unit(&env(incomplete)), None);
+        }
     }
 
     #[test]

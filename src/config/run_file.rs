@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Paths;
 use crate::model::fault::{Code, Fault};
 use crate::model::time::Timestamp;
+use crate::model::trust::Pin;
 use crate::sys::files;
 
 /// Written by the daemon when it serves, removed when it ends; left behind by one that was killed.
@@ -13,10 +15,13 @@ use crate::sys::files;
 #[serde(rename_all = "camelCase")]
 pub struct RunFile {
     pub pid: u32,
-    /// `http://127.0.0.1:9090`
+    /// `http://127.0.0.1:9090`, `https://…` under TLS.
     pub api: String,
-    /// Where the P2P port listens; null without an identity.
+    /// Names the API's certificate: the command line trusts that one, whatever its name and authority.
+    pub api_pin: Option<Pin>,
+    /// Where the P2P port listens, with `wss://` before it under TLS; null without an identity.
     pub listen: Option<String>,
+    pub listen_pin: Option<Pin>,
     pub started_at: Timestamp,
     pub version: String,
 }
@@ -24,9 +29,9 @@ pub struct RunFile {
 impl RunFile {
     /// # Errors
     /// `NOT_SAVED`, naming the file.
-    pub fn write(&self, path: &Path) -> Result<(), Fault> {
+    pub fn write(&self, paths: &Paths) -> Result<(), Fault> {
         let json = serde_json::to_vec(self).expect("plain data is always JSON");
-        files::write_atomic(path, &json, files::PRIVATE)
+        files::write_atomic(&paths.run_file(), &json, paths.run_mode())
     }
 
     /// `None` when no daemon has written one.
@@ -58,21 +63,28 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::RunFile;
+    use crate::config::Paths;
     use crate::model::time::Timestamp;
+    use crate::model::trust::Pin;
 
     #[test]
     fn it_is_written_privately_read_back_and_removed() {
-        let name = format!("miner-cli-run-{}.json", crate::sys::random::hex::<8>());
-        let path = std::env::temp_dir().join(name);
+        let name = format!("miner-cli-run-{}", crate::sys::random::hex::<8>());
+        let home = std::env::temp_dir().join(name);
+        let paths = Paths::resolve(Some(&home)).unwrap();
+        paths.prepare().unwrap();
+        let path = paths.run_file();
         assert_eq!(RunFile::read(&path).unwrap(), None);
         let file = RunFile {
             pid: 7,
             api: "http://127.0.0.1:9090".to_owned(),
+            api_pin: Some(Pin([5; 32])),
             listen: None,
+            listen_pin: None,
             started_at: Timestamp(1_700_000_000_000),
             version: "0.1.0".to_owned(),
         };
-        file.write(&path).unwrap();
+        file.write(&paths).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(std::fs::read_to_string(&path).unwrap().contains("\"startedAt\""));
         assert_eq!(RunFile::read(&path).unwrap(), Some(file));
@@ -80,5 +92,6 @@ mod tests {
         assert!(RunFile::read(&path).unwrap_err().message.contains(path.to_str().unwrap()));
         RunFile::remove(&path).unwrap();
         RunFile::remove(&path).unwrap();
+        std::fs::remove_dir_all(&home).unwrap();
     }
 }

@@ -4,17 +4,19 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossbeam_channel::{Sender, select};
+use crossbeam_channel::{Sender, never, select, tick};
 
+use super::tls::{Tls, pin};
 use super::{Ground, Lines};
-use crate::bus::{Call, Event, Reply, Request};
+use crate::bus::{Call, Counters, Event, Reply, Request};
 use crate::config::{Config, Paths, RunFile, parse_listen};
 use crate::http::{self, GateOptions, HttpContext, HttpServer, Limits};
 use crate::identity::Identity;
 use crate::logs::Logs;
 use crate::model::fault::{Code, Fault};
-use crate::model::node::NodeInfo;
-use crate::sys::{clock, files, random};
+use crate::model::node::{NodeInfo, Role};
+use crate::model::trust::WSS;
+use crate::sys::{clock, files, net, random};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -34,7 +36,10 @@ pub fn bind(what: &str, text: &str) -> Result<Vec<TcpListener>, Fault> {
     let mut problem = None;
     for address in addresses {
         match TcpListener::bind(address) {
-            Ok(listener) => bound.push(listener),
+            Ok(listener) => {
+                net::lengthen_queue(&listener);
+                bound.push(listener);
+            }
             Err(e) => problem = problem.or(Some((address, e))),
         }
     }
@@ -42,6 +47,14 @@ pub fn bind(what: &str, text: &str) -> Result<Vec<TcpListener>, Fault> {
         Some((address, e)) if bound.is_empty() => Err(not_bound(what, address, &e)),
         _ => Ok(bound),
     }
+}
+
+/// The P2P port belongs to an identity: without one nothing listens to the network.
+pub fn with_port(
+    identity: Identity,
+    config: &Config,
+) -> Result<(Identity, Vec<TcpListener>), Fault> {
+    Ok((identity, bind("P2P", &config.listen)?))
 }
 
 fn not_bound(what: &str, address: SocketAddr, e: &io::Error) -> Fault {
@@ -58,7 +71,7 @@ fn not_bound(what: &str, address: SocketAddr, e: &io::Error) -> Fault {
 }
 
 /// The API's URL as other programs on this machine reach it.
-pub fn url(listeners: &[TcpListener]) -> Result<String, Fault> {
+pub fn url(listeners: &[TcpListener], tls: &Tls) -> Result<String, Fault> {
     let address = address_of(listeners)?;
     let mut reach = address;
     if reach.ip().is_unspecified() {
@@ -68,10 +81,17 @@ pub fn url(listeners: &[TcpListener]) -> Result<String, Fault> {
             std::net::Ipv6Addr::LOCALHOST.into()
         });
     }
-    Ok(format!("http://{reach}"))
+    let scheme = if tls.api.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{reach}"))
 }
 
-pub fn address_of(listeners: &[TcpListener]) -> Result<SocketAddr, Fault> {
+/// The P2P port's address, as other nodes dial it.
+pub fn listen(p2p: &[TcpListener], tls: &Tls) -> Result<String, Fault> {
+    let scheme = if tls.p2p.is_some() { WSS } else { "" };
+    Ok(format!("{scheme}{}", address_of(p2p)?))
+}
+
+fn address_of(listeners: &[TcpListener]) -> Result<SocketAddr, Fault> {
     let none = || io::Error::from(io::ErrorKind::AddrNotAvailable);
     let address = listeners.first().ok_or_else(none).and_then(TcpListener::local_addr);
     address.map_err(|e| failed("the listener", &e))
@@ -81,7 +101,7 @@ pub fn address_of(listeners: &[TcpListener]) -> Result<SocketAddr, Fault> {
 fn token(paths: &Paths) -> Result<String, Fault> {
     let file = paths.token_file();
     if file.exists() {
-        let bytes = files::read_private(&file, 1024)?;
+        let bytes = files::read_private(&file, 1024, paths.run_mode())?;
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         if text.len() >= 32 {
             return Ok(text);
@@ -90,7 +110,7 @@ fn token(paths: &Paths) -> Result<String, Fault> {
             .hint("remove that file: the next start makes a new token"));
     }
     let text = random::hex::<32>();
-    files::write_atomic(&file, format!("{text}\n").as_bytes(), files::PRIVATE)?;
+    files::write_atomic(&file, format!("{text}\n").as_bytes(), paths.run_mode())?;
     Ok(text)
 }
 
@@ -98,18 +118,27 @@ pub fn http(
     paths: &Paths,
     config: &Config,
     listeners: Vec<TcpListener>,
+    tls: &Tls,
     events: &Sender<Event>,
     logs: &Arc<Logs>,
+    counters: &Arc<Counters>,
 ) -> Result<HttpServer, Fault> {
     let context = HttpContext {
         events: events.clone(),
         logs: logs.clone(),
+        counters: counters.clone(),
         node_db: paths.node_db.clone(),
+        mining_db: config.history.enabled.then(|| paths.mining_db.clone()),
         token: token(paths)?,
         hosts: config.api.hosts.clone(),
         version: VERSION,
     };
-    let options = GateOptions { listeners, gate_dir: gate_dir(paths), limits: Limits::default() };
+    let options = GateOptions {
+        listeners,
+        gate_dir: gate_dir(paths),
+        limits: Limits::default(),
+        tls: tls.api.clone(),
+    };
     http::serve(options, context).map_err(|e| failed("the REST server", &e))
 }
 
@@ -121,34 +150,47 @@ fn gate_dir(paths: &Paths) -> PathBuf {
     std::env::temp_dir().join(format!("miner-cli-{}", random::hex::<8>()))
 }
 
-/// Tells the command line where this daemon answers.
+/// Tells the command line where this daemon answers, and the service manager that it does.
 pub fn announce(ground: &Ground, p2p: Option<&[TcpListener]>) -> Result<(), Fault> {
-    let listen = p2p.map(address_of).transpose()?.map(|a| a.to_string());
+    let listen = p2p.map(|p2p| self::listen(p2p, &ground.tls)).transpose()?;
     let file = RunFile {
         pid: std::process::id(),
         api: ground.api.clone(),
+        api_pin: pin(ground.tls.api.as_ref()),
         listen: listen.clone(),
+        listen_pin: pin(ground.tls.p2p.as_ref()),
         started_at: clock::wall(),
         version: VERSION.to_owned(),
     };
-    file.write(&ground.paths.run_file())?;
+    file.write(&ground.paths)?;
     let p2p =
         listen.map_or_else(|| "P2P waits for an identity".to_owned(), |l| format!("P2P on {l}"));
-    crate::info!("miner-cli {VERSION}: API on {}, {p2p}", ground.api);
+    let status = format!("API on {}, {p2p}", ground.api);
+    crate::info!("miner-cli {VERSION}: {status}");
+    ground.tell(&format!("READY=1\nSTATUS={status}"));
     Ok(())
 }
 
 /// Without an identity only `node info` and `node init` are answered. `None`: the daemon was told to stop.
-pub fn await_identity(ground: &Ground, lines: &Lines) -> Result<Option<Identity>, Fault> {
+pub fn await_identity(
+    ground: &Ground,
+    lines: &Lines,
+) -> Result<Option<(Identity, Vec<TcpListener>)>, Fault> {
     announce(ground, None)?;
+    let watchdog = ground.notifier.as_ref().and_then(|notifier| notifier.watchdog());
+    let sign = watchdog.map_or_else(never, tick);
     let started = clock::mono();
     loop {
         let event = select! {
             recv(lines.stopped) -> _ => return Ok(None),
+            recv(lines.reloads) -> _ => {
+                ground.tls.reload(&ground.paths);
+                continue;
+            }
+            recv(sign) -> _ => { ground.tell("WATCHDOG=1"); continue }
             recv(lines.inbox) -> event => event,
         };
         let Ok(Event::Call(Call { request, reply, .. })) = event else { continue };
-        let paths = &ground.paths;
         let answer = match request {
             Request::NodeInfo => Ok(Reply::NodeInfo(Box::new(NodeInfo {
                 has_identity: false,
@@ -160,25 +202,26 @@ pub fn await_identity(ground: &Ground, lines: &Lines) -> Result<Option<Identity>
                 listen: None,
                 api: ground.api.clone(),
             }))),
-            Request::NodeInit { name, role } => {
-                match Identity::create(
-                    &paths.node_json,
-                    &paths.private_key,
-                    &name,
-                    role,
-                    clock::wall(),
-                ) {
-                    Ok(identity) => {
-                        let card = Box::new(identity.card.clone());
-                        drop(reply.try_send(Ok(Reply::Identity(card))));
-                        return Ok(Some(identity));
-                    }
-                    Err(fault) => Err(fault),
+            Request::NodeInit { name, role } => match init(ground, &name, role) {
+                Ok((identity, p2p)) => {
+                    let card = Box::new(identity.card.clone());
+                    drop(reply.try_send(Ok(Reply::Identity(card))));
+                    return Ok(Some((identity, p2p)));
                 }
-            }
+                Err(fault) => Err(fault),
+            },
             _ => Err(Fault::new(Code::Conflict, "this node has no identity yet")
                 .hint("miner-cli node init --name NAME")),
         };
         drop(reply.try_send(answer));
     }
+}
+
+/// The port first: an identity that cannot be used is not made.
+fn init(ground: &Ground, name: &str, role: Role) -> Result<(Identity, Vec<TcpListener>), Fault> {
+    let Ground { paths, config, .. } = ground;
+    let p2p = bind("P2P", &config.listen)?;
+    let now = clock::wall();
+    let identity = Identity::create(&paths.node_json, &paths.private_key, name, role, now)?;
+    Ok((identity, p2p))
 }

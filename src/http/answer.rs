@@ -20,7 +20,10 @@ const ALWAYS: &[(&str, &str)] = &[
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ];
 pub const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
-const PAGE_POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Nothing inline, nothing from elsewhere, and no text can become markup or script.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -40,27 +43,36 @@ pub enum Extra {
     /// Seconds.
     RetryAfter(u64),
     Authenticate,
-    /// A session for the dashboard that is reached by this port: browsers do not keep cookies apart by port.
-    Session(u16, SessionId),
+    /// A session for the dashboard that is reached by this port: browsers do not keep cookies apart by port. Without a
+    /// path the cookie goes to the folder of this request alone, which is the API, wherever a proxy has put it.
+    Session {
+        port: u16,
+        id: SessionId,
+        /// The page came by TLS.
+        secure: bool,
+    },
     NoSession(u16),
+    /// Seconds from one point of a chart to the next.
+    Resolution(i64),
 }
 
 impl Extra {
     fn header(&self) -> (&'static str, String) {
         match self {
             Self::Allow(methods) => ("Allow", methods.join(", ")),
+            Self::Resolution(seconds) => ("Resolution", seconds.to_string()),
             Self::RetryAfter(seconds) => ("Retry-After", seconds.to_string()),
             Self::Authenticate => ("WWW-Authenticate", "Bearer".to_owned()),
-            Self::Session(port, id) => {
+            Self::Session { port, id, secure } => {
                 let age = super::auth::SESSION_IDLE.as_secs();
-                let text = id.text();
+                let (text, secure) = (id.text(), if *secure { "; Secure" } else { "" });
                 let value = format!(
-                    "miner-{port}={text}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict"
+                    "miner-{port}={text}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
                 );
                 ("Set-Cookie", value)
             }
             Self::NoSession(port) => {
-                let value = format!("miner-{port}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+                let value = format!("miner-{port}=; Max-Age=0; HttpOnly; SameSite=Strict");
                 ("Set-Cookie", value)
             }
         }
@@ -101,6 +113,12 @@ impl Answer {
         };
         let status = fault.code.status();
         Self { status, kind: JSON, body: body.into(), extra, page: false }
+    }
+
+    /// Plain text of some `kind`, which is a Content-Type.
+    #[must_use]
+    pub fn text(kind: &'static str, text: String) -> Self {
+        Self { status: 200, kind, body: text.into_bytes().into(), extra: None, page: false }
     }
 
     #[must_use]
@@ -165,7 +183,8 @@ impl Answer {
             extra: None,
             page: false,
         };
-        let mut out = "HTTP/1.1 200 OK\r\n".to_owned();
+        // nginx would hold events back otherwise.
+        let mut out = "HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\n".to_owned();
         for (name, value) in stream.headers() {
             out.push_str(&format!("{name}: {value}\r\n"));
         }

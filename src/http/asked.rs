@@ -1,6 +1,4 @@
 //! A request as its handler sees it: parameters decoded, the sender known.
-use std::time::Instant;
-
 use crossbeam_channel::{SendTimeoutError, select};
 use serde::de::DeserializeOwned;
 
@@ -9,6 +7,7 @@ use super::{Shared, json};
 use crate::bus::{self, Call, Event, Reply, Request};
 use crate::model::fault::{Code, Fault};
 use crate::model::text;
+use crate::sys::clock;
 
 pub struct Asked<'a> {
     pub shared: &'a Shared,
@@ -18,11 +17,13 @@ pub struct Asked<'a> {
     pub query: Vec<(String, String)>,
     pub body: &'a [u8],
     pub content_type: Option<&'a str>,
+    pub accept: Option<&'a str>,
     pub claim: Claim<'a>,
     /// For the audit log.
     pub who: &'static str,
     pub stream: Option<u64>,
     pub last_event: Option<&'a str>,
+    pub origin: Option<&'a str>,
 }
 
 /// How long the registry's queue may be full before a request gives up.
@@ -146,7 +147,7 @@ impl Asked<'_> {
 
     #[must_use]
     pub fn has_session(&self) -> bool {
-        self.shared.auth.session(&self.claim, Instant::now())
+        self.shared.auth.session(&self.claim, clock::now()).is_some()
     }
 }
 

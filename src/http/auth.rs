@@ -2,11 +2,15 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender};
+use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 
+use crate::bus;
 use crate::model::fault::{Code, Fault};
+use crate::model::time::{Mono, Now, Timestamp};
 use crate::sys::random;
 
 /// Wrong tokens from one address within a [`WINDOW`] that are answered 401; further ones are answered 429.
@@ -54,11 +58,29 @@ impl std::fmt::Debug for Auth {
 
 struct Session {
     id: SessionId,
-    used: Instant,
+    /// Names it for people; it opens nothing.
+    name: String,
+    from: IpAddr,
+    created: Timestamp,
+    used: Now,
+    /// What was begun with it ends with it: nothing is ever sent.
+    life: (Sender<()>, Receiver<()>),
+}
+
+/// A row of `GET /sessions`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    pub id: String,
+    pub created_at: Timestamp,
+    pub last_used: Timestamp,
+    pub from: IpAddr,
+    /// The one that asks.
+    pub current: bool,
 }
 
 struct Wrong {
-    since: Instant,
+    since: Mono,
     count: u32,
 }
 
@@ -82,7 +104,7 @@ impl Auth {
     ///
     /// # Errors
     /// UNAUTHORIZED; TOO_MANY for the eleventh wrong token in a minute.
-    pub fn who(&self, claim: &Claim<'_>, now: Instant) -> Result<&'static str, Fault> {
+    pub fn who(&self, claim: &Claim<'_>, now: Now) -> Result<&'static str, Fault> {
         if let Some(value) = claim.authorization {
             let given =
                 value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -90,7 +112,7 @@ impl Auth {
                 .check(given.map_or("", |(_, token)| token.trim()), claim.from, now)
                 .map(|()| "local:token");
         }
-        if self.session(claim, now) {
+        if self.session(claim, now).is_some() {
             return Ok("local:session");
         }
         Err(Fault::new(Code::Unauthorized, "this needs the node's API token or a session").hint(
@@ -99,7 +121,7 @@ impl Auth {
     }
 
     /// Compares in constant time.
-    fn check(&self, token: &str, from: IpAddr, now: Instant) -> Result<(), Fault> {
+    fn check(&self, token: &str, from: IpAddr, now: Now) -> Result<(), Fault> {
         if bool::from(self.token.as_bytes().ct_eq(token.as_bytes())) && !token.is_empty() {
             return Ok(());
         }
@@ -116,15 +138,15 @@ impl Auth {
 
     /// How many wrong tokens came from this address within the window. The table is bounded; when it is full the
     /// oldest entry makes room.
-    fn note_wrong(&self, from: IpAddr, now: Instant) -> u32 {
+    fn note_wrong(&self, from: IpAddr, now: Now) -> u32 {
         let mut wrong = lock(&self.wrong);
         if wrong.len() >= ADDRESSES && !wrong.contains_key(&network(from)) {
             let oldest = wrong.iter().min_by_key(|(_, w)| w.since).map(|(ip, _)| *ip);
             oldest.map(|ip| wrong.remove(&ip));
         }
-        let entry = wrong.entry(network(from)).or_insert(Wrong { since: now, count: 0 });
-        if now.saturating_duration_since(entry.since) >= WINDOW {
-            *entry = Wrong { since: now, count: 0 };
+        let entry = wrong.entry(network(from)).or_insert(Wrong { since: now.mono, count: 0 });
+        if now.mono.since(entry.since) >= WINDOW {
+            *entry = Wrong { since: now.mono, count: 0 };
         }
         entry.count = entry.count.saturating_add(1);
         entry.count
@@ -134,31 +156,89 @@ impl Auth {
     ///
     /// # Errors
     /// As [`Auth::who`].
-    pub fn begin(&self, token: &str, from: IpAddr, now: Instant) -> Result<SessionId, Fault> {
+    pub fn begin(&self, token: &str, from: IpAddr, now: Now) -> Result<SessionId, Fault> {
         self.check(token, from, now)?;
         let id = SessionId(random::hex::<32>());
         let mut sessions = lock(&self.sessions);
         if sessions.len() >= SESSIONS {
-            let oldest = sessions.iter().enumerate().min_by_key(|(_, s)| s.used).map(|(i, _)| i);
+            let oldest =
+                sessions.iter().enumerate().min_by_key(|(_, s)| s.used.mono).map(|(i, _)| i);
             oldest.map(|i| sessions.swap_remove(i));
         }
-        sessions.push(Session { id: id.clone(), used: now });
+        sessions.push(Session {
+            id: id.clone(),
+            name: random::hex::<4>(),
+            from,
+            created: now.wall,
+            used: now,
+            life: bus::reply_channel(),
+        });
         Ok(id)
     }
 
-    /// Does the cookie hold a living session? Using it keeps it alive.
-    pub fn session(&self, claim: &Claim<'_>, now: Instant) -> bool {
-        let Some(given) = cookie(claim) else { return false };
-        let mut sessions = lock(&self.sessions);
-        sessions.retain(|s| now.saturating_duration_since(s.used) < SESSION_IDLE);
-        let found = sessions.iter_mut().find(|s| same(&s.id, given));
-        found.map(|session| session.used = now).is_some()
+    /// Does the cookie hold a living session? Using it keeps it alive. The answer lives as long as the session.
+    pub fn session(&self, claim: &Claim<'_>, now: Now) -> Option<Receiver<()>> {
+        let given = cookie(claim)?;
+        let mut sessions = self.living(now);
+        let found = sessions.iter_mut().find(|s| same(&s.id, given))?;
+        found.used = now;
+        Some(found.life.1.clone())
+    }
+
+    /// Disconnects when the session of this request ends; never for one that came with the token.
+    pub fn life(&self, claim: &Claim<'_>, now: Now) -> Receiver<()> {
+        let session = claim.authorization.is_none().then(|| self.session(claim, now)).flatten();
+        session.unwrap_or_else(crossbeam_channel::never)
     }
 
     pub fn end(&self, claim: &Claim<'_>) {
         if let Some(given) = cookie(claim) {
             lock(&self.sessions).retain(|s| !same(&s.id, given));
         }
+    }
+
+    /// Newest first.
+    pub fn sessions(&self, claim: &Claim<'_>, now: Now) -> Vec<SessionView> {
+        let given = cookie(claim);
+        let view = |s: &Session| SessionView {
+            id: s.name.clone(),
+            created_at: s.created,
+            last_used: s.used.wall,
+            from: s.from,
+            current: given.is_some_and(|given| same(&s.id, given)),
+        };
+        let mut all: Vec<_> = self.living(now).iter().map(view).collect();
+        all.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        all
+    }
+
+    /// Ends the session that people call `name`.
+    ///
+    /// # Errors
+    /// SESSION_NOT_FOUND.
+    pub fn end_one(&self, name: &str) -> Result<(), Fault> {
+        let mut sessions = lock(&self.sessions);
+        let before = sessions.len();
+        sessions.retain(|s| s.name != name);
+        if sessions.len() < before {
+            return Ok(());
+        }
+        Err(Fault::new(Code::SessionNotFound, "no session has this id; it may have ended already"))
+    }
+
+    /// Ends all but the one that asks; how many.
+    pub fn end_others(&self, claim: &Claim<'_>) -> usize {
+        let given = cookie(claim);
+        let mut sessions = lock(&self.sessions);
+        let before = sessions.len();
+        sessions.retain(|s| given.is_some_and(|given| same(&s.id, given)));
+        before - sessions.len()
+    }
+
+    fn living(&self, now: Now) -> MutexGuard<'_, Vec<Session>> {
+        let mut sessions = lock(&self.sessions);
+        sessions.retain(|s| now.mono.since(s.used.mono) < SESSION_IDLE);
+        sessions
     }
 }
 

@@ -2,7 +2,7 @@
 //! whoever dawdles makes room for whoever comes. tiny_http alone can be stopped by a single request, and grows without
 //! bound with its clients; so it gets a checked copy of each request, over a socket of ours.
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use super::answer::Answer;
 use super::crew::Crew;
 use super::hosts::Host;
 use super::line::{Line, Seat};
+use super::meter::Target;
 use super::parse::{self, Head};
 use super::places::Places;
 use super::routes::{self, Lane};
@@ -20,8 +21,9 @@ use super::server::{self, Inner};
 use super::{Limits, Shared};
 use crate::model::fault::{Code, Fault};
 use crate::sys::net::DeadlineStream;
+use crate::tls::{self, Server, Stream};
 
-type Wire = DeadlineStream<Arc<TcpStream>>;
+type Wire = DeadlineStream<Arc<Stream>>;
 
 /// Bytes of a client that are thrown away after its request, so that closing does not cost it the answer.
 const REST: usize = 1024 * 1024;
@@ -30,6 +32,7 @@ const REST: usize = 1024 * 1024;
 pub struct Gate {
     limits: Limits,
     hosts: Vec<String>,
+    tls: Option<Arc<Server>>,
     inner: Inner,
     shared: Arc<Shared>,
     crew: Arc<Crew>,
@@ -53,6 +56,7 @@ impl Gate {
     pub fn new(
         limits: Limits,
         hosts: Vec<String>,
+        tls: Option<Arc<Server>>,
         inner: Inner,
         shared: Arc<Shared>,
         crew: Arc<Crew>,
@@ -67,6 +71,7 @@ impl Gate {
             streams: Places::new(limits.streams, 0),
             limits,
             hosts,
+            tls,
             inner,
             shared,
             crew,
@@ -108,27 +113,38 @@ impl Gate {
     }
 
     /// One connection, from its first byte to its end.
-    fn serve(&self, stream: &Arc<TcpStream>, from: IpAddr, seat: Seat) {
-        let Ok(local) = stream.local_addr() else { return };
-        let mut wire = Wire::new(stream.clone(), Instant::now() + self.limits.reading);
+    fn serve(&self, stream: &Arc<Stream>, from: IpAddr, seat: Seat) {
+        let Ok(local) = stream.tcp().local_addr() else { return };
+        let deadline = Instant::now() + self.limits.reading;
+        if let Err(reason) = stream.open(deadline) {
+            crate::seldom!(Info, "{from} did not get through to the API: {reason}");
+            return;
+        }
+        let mut wire = Wire::new(stream.clone(), deadline);
         let request = self.read(&mut wire, local.ip(), from);
         drop(seat);
-        let answer = match request {
+        let begun = Instant::now();
+        let (target, answer) = match request {
             Ok(None) => return,
-            Ok(Some(request)) => match routes::lane(&request.head) {
-                Lane::Quick => self.ask(&self.quick, &request),
-                Lane::Call => self.ask(&self.calls, &request),
-                Lane::Stream => match self.stream(stream, &request) {
-                    Ok(()) => return,
-                    Err(fault) => Err(fault),
-                },
-            },
+            Ok(Some(request)) => {
+                let (lane, target) = routes::lane(&request.head);
+                let answer = match lane {
+                    Lane::Quick => self.ask(&self.quick, &request),
+                    Lane::Call => self.ask(&self.calls, &request),
+                    Lane::Stream => match self.stream(stream, &request) {
+                        Ok(()) => return self.shared.meter.note(target, 200, None),
+                        Err(fault) => Err(fault),
+                    },
+                };
+                (target, answer)
+            }
             Err(fault) => {
                 crate::seldom!(Info, "refused an API request from {from}: {fault}");
-                Err(fault)
+                (Target::Refused, Err(fault))
             }
         };
         let bytes = answer.unwrap_or_else(|fault| Answer::fault(&fault).into_bytes());
+        self.shared.meter.note(target, status(&bytes), Some(begun.elapsed()));
         self.finish(stream, wire, &bytes);
     }
 
@@ -168,7 +184,8 @@ impl Gate {
         };
         if head.verb.writes() && head.origin.as_ref().is_some_and(|origin| !host.serves(origin)) {
             let why = "pages of other sites may change nothing here";
-            return Err(Fault::new(Code::Forbidden, why));
+            return Err(Fault::new(Code::Forbidden, why)
+                .hint("a proxy must pass the page's own Host header on, with its port"));
         }
         Ok(())
     }
@@ -185,7 +202,7 @@ impl Gate {
         if answer.len() as u64 > self.limits.answer {
             return Err(Fault::new(
                 Code::Internal,
-                "the answer is larger than 16 MiB; ask for less",
+                "the answer is larger than this server gives; ask for less",
             ));
         }
         closing_head(answer).ok_or_else(lost)
@@ -206,16 +223,17 @@ impl Gate {
 
     /// Writes the answer and ends the connection so that the client surely gets it: closing a socket with unread
     /// bytes would reset it and could take the answer with it.
-    fn finish(&self, stream: &Arc<TcpStream>, mut wire: Wire, answer: &[u8]) {
+    fn finish(&self, stream: &Arc<Stream>, mut wire: Wire, answer: &[u8]) {
         let _seat = self.leaving.join(stream);
         wire.set_deadline(Instant::now() + self.limits.writing);
-        if wire.write_all(answer).is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
+        if wire.write_all(answer).is_ok() {
+            stream.end_writing();
             wire.set_deadline(Instant::now() + self.limits.linger);
             drain(&mut wire);
         }
     }
 
-    fn stream(&self, client: &Arc<TcpStream>, request: &Checked) -> Result<(), Fault> {
+    fn stream(&self, client: &Arc<Stream>, request: &Checked) -> Result<(), Fault> {
         let _place = self.streams.take(Duration::ZERO, &self.closing).ok_or_else(|| {
             Fault::new(Code::Unavailable, "all places for event streams are taken")
         })?;
@@ -240,7 +258,8 @@ impl Gate {
         // The place is free when the handler has ended, not before.
         let _ = inner.set_read_timeout(Some(self.limits.linger));
         drain(&mut inner);
-        let _ = client.shutdown(Shutdown::Both);
+        client.end_writing();
+        client.cut();
         Ok(())
     }
 
@@ -266,8 +285,8 @@ impl Gate {
 impl Checked {
     /// The request as the inner server reads it: what was checked, and nothing else that the client sent.
     fn canonical(&self, stream: Option<u64>) -> Vec<u8> {
-        let Head { verb, target, host, authorization, cookie, content_type, last_event, .. } =
-            &self.head;
+        let Head { verb, target, host, origin, authorization, accept, .. } = &self.head;
+        let Head { cookie, content_type, last_event, .. } = &self.head;
         let mut out = format!("{} {target} HTTP/1.1\r\n", verb.text());
         let mut line = |name: &str, value: &str| {
             out.push_str(&format!("{name}: {value}\r\n"));
@@ -279,9 +298,11 @@ impl Checked {
             line(server::STREAM, &number.to_string());
         }
         for (name, value) in [
+            ("Origin", origin),
             ("Authorization", authorization),
             ("Cookie", cookie),
             ("Content-Type", content_type),
+            ("Accept", accept),
             ("Last-Event-ID", last_event),
         ] {
             if let Some(value) = value {
@@ -325,7 +346,7 @@ fn accept(gate: &Arc<Gate>, listener: &TcpListener) {
 
 fn begin(gate: &Arc<Gate>, stream: TcpStream, from: SocketAddr) -> io::Result<()> {
     let _ = stream.set_nodelay(true);
-    let stream = Arc::new(stream);
+    let stream = Arc::new(tls::accepted(stream, gate.tls.as_ref())?);
     let seat = gate.waiting.join(&stream);
     let theirs = gate.clone();
     gate.crew.small("http-conn", move || theirs.serve(&stream, from.ip(), seat))
@@ -346,6 +367,12 @@ fn more(from: &mut impl Read, into: &mut Vec<u8>) -> bool {
 /// Throws away what comes, up to its end or [`REST`].
 fn drain(from: &mut impl Read) {
     let _ = io::copy(&mut from.take(REST as u64), &mut io::sink());
+}
+
+/// Of a whole answer; 0 where it cannot be read.
+fn status(answer: &[u8]) -> u16 {
+    let digits = answer.get(9..12).and_then(|d| std::str::from_utf8(d).ok());
+    digits.and_then(|d| d.parse().ok()).unwrap_or(0)
 }
 
 /// The answer with `Connection: close`, which tiny_http does not let its users say; `None` when it is not whole.

@@ -1,8 +1,9 @@
 //! Connections that wait for their client. A full line lets the newest in and cuts the one that has waited longest,
 //! so that idle clients never keep others out.
 use std::collections::BTreeMap;
-use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::tls::Stream;
 
 /// However short of descriptors the process is, this many may wait.
 const SHORTEST: usize = 16;
@@ -17,7 +18,7 @@ struct State {
     /// … and how many when nothing is short.
     full: usize,
     next: u64,
-    waiting: BTreeMap<u64, Arc<TcpStream>>,
+    waiting: BTreeMap<u64, Arc<Stream>>,
     closed: bool,
 }
 
@@ -42,7 +43,7 @@ impl Line {
 
     /// Enters; when the line is full, the one that has waited longest is cut.
     #[must_use]
-    pub fn join(self: &Arc<Self>, stream: &Arc<TcpStream>) -> Seat {
+    pub fn join(self: &Arc<Self>, stream: &Arc<Stream>) -> Seat {
         let mut state = self.lock();
         if state.waiting.len() >= state.most {
             cut_oldest(&mut state);
@@ -50,7 +51,7 @@ impl Line {
         state.next += 1;
         let number = state.next;
         if state.closed {
-            let _ = stream.shutdown(Shutdown::Both);
+            stream.cut();
         }
         state.waiting.insert(number, stream.clone());
         Seat { line: self.clone(), number }
@@ -84,7 +85,7 @@ impl Line {
 /// Its thread wakes with the end of the stream.
 fn cut_oldest(state: &mut State) {
     if let Some((_, stream)) = state.waiting.pop_first() {
-        let _ = stream.shutdown(Shutdown::Both);
+        stream.cut();
     }
 }
 
@@ -100,6 +101,7 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::{Line, SHORTEST, Seat};
+    use crate::tls::Stream;
     use std::io::Read as _;
     use std::net::{TcpListener, TcpStream};
     use std::sync::Arc;
@@ -111,7 +113,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(20);
         let client = crate::sys::net::connect(&address, deadline).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        (line.join(&Arc::new(listener.accept().unwrap().0)), client)
+        (line.join(&Arc::new(Stream::Plain(listener.accept().unwrap().0))), client)
     }
 
     fn is_cut(client: &mut TcpStream) -> bool {

@@ -11,6 +11,8 @@ mod gate;
 mod hosts;
 mod json;
 mod line;
+mod meter;
+mod metrics;
 mod openapi;
 mod pages;
 mod parse;
@@ -27,9 +29,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::bus::{self, Event};
+use crate::bus::{self, Counters, Event};
 use crate::logs::Logs;
 use crate::sys;
+use crate::tls::Server;
 
 /// Every route but `/health` and the dashboard's files lies under this.
 pub const BASE: &str = "/api/v1/mining";
@@ -41,8 +44,12 @@ pub struct HttpContext {
     pub events: Sender<Event>,
     /// This node's own miners' output.
     pub logs: Arc<Logs>,
+    /// What the other threads count.
+    pub counters: Arc<Counters>,
     /// For `store::query`: what is read without the registry.
     pub node_db: PathBuf,
+    /// For `store::query::history`; `None` where history is switched off.
+    pub mining_db: Option<PathBuf>,
     /// The API token; an empty one admits nobody.
     pub token: String,
     /// Names and addresses, beside localhost and the address connected to, that may stand in a Host header.
@@ -64,6 +71,8 @@ pub struct GateOptions {
     /// address (107 bytes with the name of the socket).
     pub gate_dir: PathBuf,
     pub limits: Limits,
+    /// `None`: what comes and goes is plain.
+    pub tls: Option<Arc<Server>>,
 }
 
 /// Counts and times of the gate; tests make them small.
@@ -95,7 +104,7 @@ pub struct Limits {
     pub quick: usize,
     /// Event streams.
     pub streams: usize,
-    /// The largest answer, bytes.
+    /// The largest answer, bytes: every device of 10,000 rigs, or all their reports.
     pub answer: u64,
 }
 
@@ -115,7 +124,7 @@ impl Default for Limits {
             calls: 28,
             quick: 4,
             streams: 64,
-            answer: 16 * 1024 * 1024,
+            answer: 64 * 1024 * 1024,
         }
     }
 }
@@ -136,7 +145,10 @@ struct Shared {
     auth: auth::Auth,
     streams: sse::Streams,
     health: api::system::Health,
+    meter: meter::Meter,
     keepalive: Duration,
+    /// Whether what is served is under TLS.
+    secure: bool,
     /// Disconnects when the server ends.
     closing: Receiver<()>,
 }
@@ -155,14 +167,17 @@ pub fn serve(options: GateOptions, context: HttpContext) -> io::Result<HttpServe
         context,
         streams: sse::Streams::default(),
         health: api::system::Health::default(),
+        meter: meter::Meter::default(),
         keepalive: options.limits.keepalive,
+        secure: options.tls.is_some(),
         closing: closing.clone(),
     });
     let crew = Arc::new(crew::Crew::default());
     let asked = shared.clone();
     let handle = Arc::new(move |request: &server::Incoming| routes::answer(&asked, request));
     let inner = server::Inner::start(options.gate_dir, handle, crew.clone())?;
-    let gate = Arc::new(gate::Gate::new(options.limits, hosts, inner, shared, crew, closing));
+    let gate =
+        Arc::new(gate::Gate::new(options.limits, hosts, options.tls, inner, shared, crew, closing));
     let server = HttpServer { gate: gate.clone(), addresses, closer };
     for listener in options.listeners {
         if let Err(e) = gate::Gate::listen(&gate, listener) {

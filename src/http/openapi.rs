@@ -95,15 +95,17 @@ pub fn statuses(route: &Route) -> Vec<u16> {
 fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
     for status in statuses(route) {
-        let (kind, schema) = match (status, route.run) {
-            (s, Run::Stream(_)) if s == route.gives.0 => ("text/event-stream", route.gives.1),
-            (s, _) if s == route.gives.0 => ("application/json", route.gives.1),
-            _ => ("application/json", "Fault"),
+        let (kinds, schema): (&[&str], _) = match (status, route.run) {
+            (s, Run::Stream(_)) if s == route.gives.0 => (&["text/event-stream"], route.gives.1),
+            (s, _) if s == route.gives.0 => (route.kinds, route.gives.1),
+            _ => (&["application/json"], "Fault"),
         };
         let description = tiny_http::StatusCode(status).default_reason_phrase();
         let mut response = json!({ "description": description });
         if !schema.is_empty() {
-            response["content"] = json!({ kind: { "schema": reference(schema) } });
+            for kind in kinds {
+                response["content"][kind] = json!({ "schema": reference(schema) });
+            }
         }
         if status == route.gives.0 && matches!(route.run, Run::Either(..)) {
             response["content"]["text/event-stream"] =

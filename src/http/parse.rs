@@ -47,6 +47,7 @@ pub struct Head {
     pub authorization: Option<String>,
     pub cookie: Option<String>,
     pub content_type: Option<String>,
+    pub accept: Option<String>,
     /// It asks for `text/event-stream`.
     pub wants_events: bool,
     /// The last event that the client has seen.
@@ -119,6 +120,7 @@ pub fn head(bytes: &[u8]) -> Result<Head, Fault> {
         authorization: fields.one("authorization")?,
         cookie: fields.one("cookie")?,
         content_type: fields.one("content-type")?,
+        accept: fields.all("accept"),
         wants_events: fields.says("accept", "text/event-stream"),
         last_event: fields.one("last-event-id")?,
         length: length(fields.one("content-length")?.as_deref())?,
@@ -137,6 +139,15 @@ impl Fields<'_, '_> {
         let mut values =
             self.0.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value);
         values.any(|v| v.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes())))
+    }
+
+    /// A header that may stand there several times, which is the same as once with commas. A line that is not ASCII
+    /// is left out.
+    fn all(&self, name: &str) -> Option<String> {
+        let lines = self.0.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
+        let lines = lines.filter(|h| printable(h.value)).map(|h| String::from_utf8_lossy(h.value));
+        let all = lines.collect::<Vec<_>>().join(", ");
+        (!all.is_empty()).then_some(all)
     }
 
     /// A header that may stand there once.

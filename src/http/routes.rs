@@ -1,16 +1,18 @@
 //! What can be asked, in one table: the path, who may, what runs, and what openapi.json says of it. What is not in the
 //! table is not there, and what is not marked public needs the token.
-use std::time::Instant;
-
 use super::answer::{Answer, Extra};
-use super::api::{audit, events, miners, node, peers, profiles, remote, system};
+use super::api::{
+    alerts, audit, events, history, live, miners, node, peers, profiles, remote, sessions, system,
+};
 use super::asked::{self, Asked};
 use super::auth::Claim;
 use super::hosts::Host;
+use super::meter::Target;
 use super::parse::{Head, Verb};
 use super::server::{Incoming, Outcome};
-use super::{BASE, Shared, openapi, pages};
+use super::{BASE, Shared, metrics, openapi, pages};
 use crate::model::fault::{Code, Fault};
+use crate::sys::clock;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -55,6 +57,8 @@ pub struct Route {
     pub gives: (u16, &'static str),
     /// Faults of its own, beside those that every route of its kind has.
     pub fails: &'static [Code],
+    /// The Content-Types of the answer.
+    pub kinds: &'static [&'static str],
     /// Served at the root as well.
     pub at_root: bool,
 }
@@ -67,7 +71,7 @@ impl Route {
         run: Run,
         summary: &'static str,
     ) -> Self {
-        let (query, fails): (&[&str], &[Code]) = (&[], &[]);
+        let (query, fails, kinds): (&[&str], &[Code], &[&str]) = (&[], &[], &["application/json"]);
         Self {
             verb,
             path,
@@ -78,6 +82,7 @@ impl Route {
             takes: None,
             gives: (200, "Status"),
             fails,
+            kinds,
             at_root: false,
         }
     }
@@ -99,6 +104,11 @@ impl Route {
 
     const fn fails(mut self, codes: &'static [Code]) -> Self {
         self.fails = codes;
+        self
+    }
+
+    const fn kinds(mut self, kinds: &'static [&'static str]) -> Self {
+        self.kinds = kinds;
         self
     }
 
@@ -152,9 +162,9 @@ pub fn parameter(segment: &'static str) -> Option<&'static str> {
 
 use Access::{Public, Token};
 use Code::{
-    Ambiguous, Conflict, Exists, InviteNotFound, KeyMismatch, MinerNotFound, NotAllowed,
-    PeerNotFound, PeerUnreachable, Policy, ProfileNotFound, RequestNotFound, RigFailed,
-    StartFailed, TooMany, Unauthorized,
+    Ambiguous, ChannelNotFound, Conflict, Exists, InviteNotFound, KeyMismatch, MinerNotFound,
+    NotAllowed, PeerNotFound, PeerUnreachable, Policy, ProfileNotFound, RequestNotFound, RigFailed,
+    SessionNotFound, StartFailed, TooMany, Unauthorized,
 };
 use Run::{Call, Either, Quick, Stream};
 use Verb::{Delete, Get, Post, Put};
@@ -181,15 +191,23 @@ const A_START: &[Code] = &[
     Conflict,
 ];
 
+const METRICS: &[&str] = &["application/openmetrics-text", "text/plain"];
+
 #[rustfmt::skip]
 pub static TABLE: &[Route] = &[
     Route::new(Get, "/health", Public, Quick(system::health), "Is the daemon alive?").gives(200, "Health").at_root(),
     Route::new(Get, "/openapi.json", Token, Quick(system::openapi), "This description").gives(200, "Anything").at_root(),
     Route::new(Get, "/info", Token, Quick(system::info), "Version, features and base path").gives(200, "Info"),
     Route::new(Post, "/doctor", Token, Call(system::doctor), "Checks what the daemon can see of itself").gives(200, "Checks"),
-    Route::new(Get, "/session", Public, Quick(system::session), "Is there a session of the dashboard?").gives(200, "Session"),
-    Route::new(Post, "/session", Public, Quick(system::login), "Begins a session, as a cookie").takes("Login").gives(204, "").fails(&[Unauthorized, TooMany]),
-    Route::new(Delete, "/session", Public, Quick(system::logout), "Ends the session").gives(204, ""),
+    Route::new(Get, "/metrics", Token, Call(metrics::answer), "The farm and the daemon itself as OpenMetrics, or in the older format of Prometheus").query(&["detail"]).gives(200, "Metrics").kinds(METRICS).at_root(),
+    Route::new(Get, "/session", Public, Quick(sessions::current), "Is there a session of the dashboard?").gives(200, "Session"),
+    Route::new(Post, "/session", Public, Quick(sessions::login), "Begins a session, as a cookie").takes("Login").gives(204, "").fails(&[Unauthorized, TooMany]),
+    Route::new(Delete, "/session", Public, Quick(sessions::logout), "Ends the session").gives(204, ""),
+
+    Route::new(Get, "/sessions", Token, Quick(sessions::list), "Every session of the dashboard").gives(200, "Sessions"),
+    Route::new(Delete, "/sessions/{id}", Token, Quick(sessions::end), "Ends a session, whoever has it").fails(&[SessionNotFound]),
+    Route::new(Delete, "/sessions", Token, Quick(sessions::end_others), "Ends every session but the one that asks").gives(200, "SessionsEnded"),
+    Route::new(Get, "/live", Token, Stream(live::follow), "Everything at once, then every 2 s what changed, as events").query(&["rig"]).gives(200, "Live").fails(&[PeerNotFound, Ambiguous]),
 
     Route::new(Get, "/node/info", Token, Call(node::info), "This node").gives(200, "NodeInfo"),
     Route::new(Post, "/node/init", Token, Call(node::init), "Gives this node its identity").takes("NodeInit").gives(200, "Identity").fails(&[Exists]),
@@ -215,7 +233,8 @@ pub static TABLE: &[Route] = &[
     Route::new(Post, "/remote/{peer}/restart", Token, Call(remote::restart), "Restarts one miner of a rig, or all").takes("MinerRequest?").gives(200, "Affected").fails(ON_A_RIG),
     Route::new(Get, "/remote/{peer}/logs/{miner}", Token, Call(remote::logs), "The last lines that a rig's miner printed").query(&["lines", "previous"]).gives(200, "Lines").fails(ON_A_RIG),
     Route::new(Get, "/remote/{peer}/logs/{miner}/stream", Token, Stream(remote::follow), "The same, and each new line as an event").query(&["lines"]).gives(200, "Events").fails(ON_A_RIG),
-    Route::new(Post, "/remote/{peer}/deploy", Token, Call(remote::deploy), "Copies a profile to a rig").takes("DeployRequest").fails(A_START),
+    Route::new(Get, "/remote/{peer}/profiles", Token, Call(remote::profiles), "The profiles that a rig has, and whether they are the same as ours").gives(200, "RigProfiles").fails(ON_A_RIG),
+    Route::new(Post, "/remote/{peer}/deploy", Token, Call(remote::deploy), "Copies a profile to a rig; with dryRun it only says what would change").takes("DeployRequest").gives(200, "Deployed").fails(A_START),
 
     Route::new(Get, "/events", Token, Either(events::list, events::follow), "What happened here and on the rigs; for clients that accept text/event-stream, each new event too").query(&["lines", "since"]).gives(200, "EventRecords"),
 
@@ -232,6 +251,15 @@ pub static TABLE: &[Route] = &[
     Route::new(Get, "/miners/{name}/logs", Token, Quick(miners::logs), "The last lines that it printed").query(&["lines", "previous"]).gives(200, "Lines").fails(&[MinerNotFound]),
     Route::new(Get, "/miners/{name}/hashrate-history", Token, Call(miners::history), "Its hashrate in the last hour").gives(200, "HashrateHistory").fails(&[MinerNotFound]),
     Route::new(Delete, "/miners/{name}", Token, Call(miners::stop), "Stops it").gives(200, "Affected").fails(&[MinerNotFound]),
+
+    Route::new(Get, "/alerts", Token, Call(alerts::list), "What is wrong now, the rules and the channels").gives(200, "Alerts"),
+    Route::new(Post, "/alerts/test", Token, Call(alerts::test), "Sends a test message to one channel or all").takes("AlertTest?").gives(200, "AlertTestResults").fails(&[ChannelNotFound, Conflict]),
+
+    Route::new(Get, "/history/status", Token, Call(history::status), "How much history there is").gives(200, "HistoryStatus"),
+    Route::new(Get, "/history/totals", Token, Call(history::totals), "The chart of the farm, or of one rig, by algorithm").query(&["algorithm", "since", "until", "points", "peer"]).gives(200, "TotalsChart").fails(&[PeerNotFound, Ambiguous, PeerUnreachable, Conflict]),
+    Route::new(Get, "/history/miners", Token, Call(history::miners), "Every miner that ran in that time, by rig and algorithm").query(&["since", "until", "peer"]).gives(200, "MinerSummaries").fails(&[PeerNotFound, Ambiguous, PeerUnreachable, Conflict]),
+    Route::new(Get, "/history/miners/{name}", Token, Call(history::miner), "One miner of this node, or of `peer`, with the algorithm that it ran last").query(&["since", "until", "peer"]).gives(200, "MinerSummary").fails(&[MinerNotFound, PeerNotFound, Ambiguous, PeerUnreachable, Conflict]),
+    Route::new(Get, "/history/miners/{name}/hashrate", Token, Call(history::hashrate), "Its chart; the header Resolution tells the seconds between points").query(&["since", "until", "points", "peer"]).gives(200, "MinerPoints").fails(&[MinerNotFound, PeerNotFound, Ambiguous, PeerUnreachable, Conflict]),
 
     Route::new(Get, "/policy", Token, Call(audit::policy), "What [policy] of this node's config.toml allows; nothing here changes it").gives(200, "Policy"),
     Route::new(Get, "/audit", Token, Call(audit::list), "What was asked of this node, and what came of it; newest last").query(&["peer", "lines"]).gives(200, "AuditEntries").fails(&[PeerNotFound, Ambiguous]),
@@ -261,11 +289,17 @@ fn find(verb: Verb, path: &str) -> Found<'_> {
     if methods.is_empty() { Found::Nothing } else { Found::OtherMethods(methods) }
 }
 
-/// The gate asks before it passes a request on.
-pub fn lane(head: &Head) -> Lane {
+/// The gate asks before it passes a request on: which place it needs, and what to count it as.
+pub fn lane(head: &Head) -> (Lane, Target) {
     match find(head.verb, split(&head.target).0) {
-        Found::Route(route, _) => route.lane(head.wants_events && head.verb != Verb::Head),
-        _ => Lane::Quick,
+        Found::Route(route, _) => {
+            let at = TABLE.iter().position(|r| std::ptr::eq(r, route));
+            (
+                route.lane(head.wants_events && head.verb != Verb::Head),
+                at.map_or(Target::Page, Target::Route),
+            )
+        }
+        _ => (Lane::Quick, Target::Page),
     }
 }
 
@@ -291,7 +325,7 @@ fn run(shared: &Shared, request: &Incoming) -> Result<Outcome, Fault> {
         Found::Route(route, _) => route.access == Public,
         _ => !path.starts_with(BASE),
     };
-    let who = if public { "local:anyone" } else { shared.auth.who(&claim, Instant::now())? };
+    let who = if public { "local:anyone" } else { shared.auth.who(&claim, clock::now())? };
     let (route, params) = match found {
         Found::Route(route, params) => (route, params),
         Found::OtherMethods(methods) => return Ok(Outcome::Answer(wrong_method(methods))),
@@ -304,10 +338,12 @@ fn run(shared: &Shared, request: &Incoming) -> Result<Outcome, Fault> {
         query: asked::query(query, route.query)?,
         body: &request.body,
         content_type: request.content_type.as_deref(),
+        accept: request.accept.as_deref(),
         claim,
         who,
         stream: request.stream,
         last_event: request.last_event.as_deref(),
+        origin: request.origin.as_deref(),
     };
     match route.run {
         Quick(handler) | Call(handler) => handler(&asked).map(Outcome::Answer),
@@ -363,7 +399,7 @@ mod tests {
     fn a_request_takes_the_place_of_its_kind() {
         let lane = |verb: Verb, path: &str, accept: &str| {
             let head = format!("{} {path} HTTP/1.1\r\nHost: a\r\n{accept}\r\n", verb.text());
-            super::lane(&crate::http::parse::head(head.as_bytes()).unwrap())
+            super::lane(&crate::http::parse::head(head.as_bytes()).unwrap()).0
         };
         let events = "Accept: text/html, Text/Event-Stream;q=0.9\r\n";
         assert_eq!(lane(Verb::Get, "/health?x", events), Lane::Quick);

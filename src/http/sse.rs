@@ -9,13 +9,11 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
 use super::answer::Answer;
 use super::asked::Asked;
 use super::server::Outcome;
-use crate::bus::{self, Call, Event, LogPart, Reply, Request};
-use crate::model::event::EventPart;
+use crate::bus::{self, Call, Event, LivePart, LogPart, Reply, Request};
+use crate::model::event::{EventPart, EventRecord};
 use crate::model::fault::{Code, Fault};
 use crate::model::log_end::{LogEnd, LogEndCode};
-
-/// Parts that may wait for a slow client before the registry begins to skip.
-const PARTS: usize = 64;
+use crate::sys::clock;
 
 // ---- the client's end -----------------------------------------------------------------------------------------
 
@@ -76,6 +74,9 @@ impl Drop for Signal {
 
 /// What comes in parts: lines of a log, or events.
 pub trait Part: Sized {
+    /// Parts that may wait for a slow client before the registry begins to skip.
+    const ROOM: usize;
+
     /// The stream over `run`.
     fn stream(run: Run<Self>) -> Stream;
     /// As server-sent events.
@@ -91,6 +92,7 @@ pub trait Part: Sized {
 pub enum Stream {
     Log(Run<LogPart>),
     Events(Run<EventPart>),
+    Live(Run<LivePart>),
 }
 
 #[derive(Debug)]
@@ -100,6 +102,8 @@ pub struct Run<P> {
     follow: u64,
     parts: Receiver<P>,
     gone: Receiver<()>,
+    /// Disconnects when the session ends that asked for it.
+    session: Receiver<()>,
     closing: Receiver<()>,
     keepalive: Duration,
 }
@@ -115,7 +119,7 @@ pub fn follow<P: Part>(
     let shared = asked.shared;
     let gone = asked.stream.and_then(|number| shared.streams.take(number));
     let gone = gone.ok_or_else(|| Fault::new(Code::Internal, "the stream has no place"))?;
-    let (sink, parts) = bus::wire_channel(PARTS);
+    let (sink, parts) = bus::wire_channel(P::ROOM);
     match asked.call(request(sink))? {
         Reply::Follow { follow } => Ok(Outcome::Stream(P::stream(Run {
             events: shared.context.events.clone(),
@@ -123,6 +127,7 @@ pub fn follow<P: Part>(
             follow,
             parts,
             gone,
+            session: shared.auth.life(&asked.claim, clock::now()),
             closing: shared.closing.clone(),
             keepalive: shared.keepalive,
         }))),
@@ -135,6 +140,7 @@ impl Stream {
         let ended = match &self {
             Self::Log(run) => run.pump(&mut *out),
             Self::Events(run) => run.pump(&mut *out),
+            Self::Live(run) => run.pump(&mut *out),
         };
         if let Err(e) = ended {
             crate::debug!("a stream lost its client: {e}");
@@ -158,6 +164,7 @@ impl<P: Part> Run<P> {
                     }
                 }
                 recv(self.gone) -> _ => return Ok(()),
+                recv(self.session) -> _ => return Ok(()),
                 recv(self.closing) -> _ => return send(out, &shutdown()),
                 default(self.keepalive) => send(out, ": still there\n\n")?,
             }
@@ -191,6 +198,8 @@ impl<P> Drop for Run<P> {
 }
 
 impl Part for LogPart {
+    const ROOM: usize = 64;
+
     fn stream(run: Run<Self>) -> Stream {
         Stream::Log(run)
     }
@@ -210,17 +219,14 @@ impl Part for LogPart {
 }
 
 impl Part for EventPart {
+    const ROOM: usize = 64;
+
     fn stream(run: Run<Self>) -> Stream {
         Stream::Events(run)
     }
 
     fn text(&self) -> String {
-        // JSON has no line ends outside of its strings, and there they are escaped.
-        let events = self.events.iter().map(|event| {
-            let json = serde_json::to_string(&**event).unwrap_or_default();
-            format!("id: {}\nevent: event\ndata: {json}\n\n", event.number)
-        });
-        std::iter::once(skipped(self.skipped)).chain(events).collect()
+        events(&self.events, self.skipped)
     }
 
     fn ends(&self) -> bool {
@@ -230,6 +236,43 @@ impl Part for EventPart {
     fn credit(&self) -> usize {
         0
     }
+}
+
+impl Part for LivePart {
+    /// Who reads so slowly is better served with everything as it is by then.
+    const ROOM: usize = 4;
+
+    fn stream(run: Run<Self>) -> Stream {
+        Stream::Live(run)
+    }
+
+    fn text(&self) -> String {
+        let name = if self.news.all { "all" } else { "change" };
+        let json = self.news.json();
+        let rig = self.rig.as_ref().and_then(|rig| serde_json::to_string(&**rig).ok());
+        let whole = match (rig, json.strip_suffix('}')) {
+            (Some(rig), Some(open)) => format!("event: {name}\ndata: {open},\"rig\":{rig}}}\n\n"),
+            _ => format!("event: {name}\ndata: {json}\n\n"),
+        };
+        whole + &events(&self.events, self.skipped)
+    }
+
+    fn ends(&self) -> bool {
+        false
+    }
+
+    fn credit(&self) -> usize {
+        0
+    }
+}
+
+fn events(events: &[Arc<EventRecord>], lost: u64) -> String {
+    // JSON has no line ends outside of its strings, and there they are escaped.
+    let events = events.iter().map(|event| {
+        let json = serde_json::to_string(&**event).unwrap_or_default();
+        format!("id: {}\nevent: event\ndata: {json}\n\n", event.number)
+    });
+    std::iter::once(skipped(lost)).chain(events).collect()
 }
 
 /// Flushed at once: every layer below holds bytes back otherwise.

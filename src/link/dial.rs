@@ -10,8 +10,10 @@ use crossbeam_channel::Receiver;
 
 use super::{Shared, greet, session, thread_name};
 use crate::bus::{DialOutcome, DialRequest, LinkEvent};
-use crate::model::text;
+use crate::model::trust::WSS;
+use crate::model::{address, text};
 use crate::sys::{net, thread};
+use crate::tls::{Client, Stream};
 
 /// Attempts at once.
 const ATTEMPTS: usize = 256;
@@ -80,6 +82,20 @@ fn carry_out(
     }
 }
 
+/// TCP, with TLS over it when the address asks for that.
+fn connect(request: &DialRequest, deadline: Instant) -> Result<Stream, DialOutcome> {
+    let failed = |answered, reason| DialOutcome::Failed { answered, reason };
+    let tcp = |address| {
+        net::connect(address, deadline).map_err(|e| failed(false, text::clean(&e.to_string(), 200)))
+    };
+    let Some(address) = request.address.strip_prefix(WSS) else {
+        return Ok(Stream::Plain(tcp(&request.address)?));
+    };
+    let client = Client::new(&request.trust).map_err(|reason| failed(false, reason))?;
+    let (host, _) = address::split(address).map_err(|reason| failed(false, reason))?;
+    client.over(tcp(address)?, host).map_err(|reason| failed(true, reason))
+}
+
 /// Returns when the link has ended.
 fn attempt_one(
     request: &DialRequest,
@@ -88,11 +104,7 @@ fn attempt_one(
     shared: &Arc<Shared>,
 ) -> Result<(), DialOutcome> {
     let deadline = Instant::now() + shared.times.greeting;
-    let socket = net::connect(&request.address, deadline).map_err(|e| DialOutcome::Failed {
-        answered: false,
-        reason: text::clean(&e.to_string(), 200),
-    })?;
-    let socket = Arc::new(socket);
+    let socket = Arc::new(connect(request, deadline)?);
     let greeted = greet::call(socket.clone(), request, deadline, shared)?;
     drop(attempt);
     session::run(&socket, greeted, link, Some(request.dial), shared)

@@ -1,11 +1,11 @@
 //! WebSocket frames over one socket that a reader and a writer share.
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tungstenite::http::StatusCode;
 use tungstenite::protocol::{WebSocketConfig, WebSocketContext};
 use tungstenite::{Bytes, HandshakeError, Message, WebSocket};
 
@@ -13,22 +13,24 @@ pub use tungstenite::protocol::Role;
 
 use crate::bus::Outbound;
 use crate::model::text;
+use crate::model::trust::WSS;
 use crate::smsg::limits;
 use crate::sys::net::DeadlineStream;
+use crate::tls::Stream;
 
 /// The path that peers meet at.
 const PATH: &str = "/ws";
 /// All bytes a stranger may send: the head of the HTTP request, two or three messages, and what is read beyond.
 const STRANGER_BYTES: usize = 16 * 1024;
-/// Allocated for every connection.
-const READ_BUFFER: usize = 8 * 1024;
+/// Allocated for every connection, and wholly touched by each read: a report fits twice.
+const READ_BUFFER: usize = 4 * 1024;
 
 pub type Socket = WebSocket<Wire>;
 
 /// What the reading WebSocket sees of the socket. It reads with a deadline. It writes to the socket only while the
 /// greeting lasts; then what it has to say (pongs) goes to the writer thread.
 pub struct Wire {
-    stream: DeadlineStream<Arc<TcpStream>>,
+    stream: DeadlineStream<Arc<Stream>>,
     /// Bytes that may still be read before the greeting is over.
     budget: Option<usize>,
     writer: Option<Arc<Sender<Outbound>>>,
@@ -48,6 +50,9 @@ impl Read for Wire {
         }
         let most = buf.len().min(*budget);
         let read = self.stream.read(&mut buf[..most])?;
+        if *budget == STRANGER_BYTES && matches!(buf.first(), Some(0x15 | 0x16)) {
+            return Err(io::Error::other("the other side speaks TLS here, and this one does not"));
+        }
         *budget -= read;
         Ok(read)
     }
@@ -80,20 +85,20 @@ fn config(message: usize) -> WebSocketConfig {
         .max_frame_size(Some(message))
 }
 
-fn wire(socket: Arc<TcpStream>, deadline: Instant) -> Wire {
+fn wire(socket: Arc<Stream>, deadline: Instant) -> Wire {
     let stream = DeadlineStream::new(socket, deadline);
     Wire { stream, budget: Some(STRANGER_BYTES), writer: None }
 }
 
 /// The server's half of the WebSocket handshake. Another path gets 404.
-pub fn accept(socket: Arc<TcpStream>, deadline: Instant) -> Result<Socket, String> {
+pub fn accept(socket: Arc<Stream>, deadline: Instant) -> Result<Socket, String> {
     #[expect(clippy::result_large_err, reason = "the type of tungstenite's callback")]
     let check = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         if request.uri().path() == PATH {
             return Ok(response);
         }
         let mut not_found = ErrorResponse::new(None);
-        *not_found.status_mut() = tungstenite::http::StatusCode::NOT_FOUND;
+        *not_found.status_mut() = StatusCode::NOT_FOUND;
         Err(not_found)
     };
     let config = Some(config(limits::STRANGER_MESSAGE));
@@ -101,9 +106,9 @@ pub fn accept(socket: Arc<TcpStream>, deadline: Instant) -> Result<Socket, Strin
         .map_err(|e| no_websocket(&e))
 }
 
-/// The client's half. `address` is `host:port`, for the Host header.
-pub fn connect(socket: Arc<TcpStream>, address: &str, deadline: Instant) -> Result<Socket, String> {
-    let uri = format!("ws://{address}{PATH}");
+/// The client's half. `address`, for the Host header, is `host:port`; `wss://` may stand before it.
+pub fn connect(socket: Arc<Stream>, address: &str, deadline: Instant) -> Result<Socket, String> {
+    let uri = format!("ws://{}{PATH}", address.strip_prefix(WSS).unwrap_or(address));
     let config = Some(config(limits::STRANGER_MESSAGE));
     tungstenite::client::client_with_config(uri, wire(socket, deadline), config)
         .map(|(socket, _)| socket)
@@ -144,7 +149,7 @@ pub fn welcome(socket: &mut Socket, writer: Arc<Sender<Outbound>>) {
 
 /// The writer's half: it never reads.
 pub fn writing(role: Role) -> WebSocketContext {
-    WebSocketContext::new(role, Some(config(limits::MESSAGE)))
+    WebSocketContext::new(role, Some(config(limits::MESSAGE).read_buffer_size(0)))
 }
 
 /// What kind of message has no place on a link.
@@ -166,8 +171,15 @@ pub fn reason(error: &tungstenite::Error) -> String {
         | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             "the connection ended".to_owned()
         }
+        // Under TLS this is an end without a word.
+        Error::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            "the connection ended".to_owned()
+        }
         Error::Io(e) => text::clean(&e.to_string(), 200),
         Error::Capacity(_) => "a message larger than allowed".to_owned(),
+        Error::Http(response) if response.status() == StatusCode::UPGRADE_REQUIRED => {
+            "the other side's port is under TLS: its address begins with wss://".to_owned()
+        }
         Error::Http(response) => {
             format!("HTTP status {} instead of a WebSocket", response.status())
         }

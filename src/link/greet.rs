@@ -1,5 +1,5 @@
 //! WebSocket, Noise XX, hello and answer: what happens before a connection is a link. One deadline spans it all.
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::noise::{Handshake, NoiseError, Transport};
 use crate::smsg::hello::{Answer, Hello};
 use crate::smsg::limits;
 use crate::sys::clock;
+use crate::tls::Stream;
 
 /// A connection whose ends know each other.
 pub struct Greeted {
@@ -31,11 +32,12 @@ pub struct Greeted {
 /// # Errors
 /// Why it did not become a link, for the log alone.
 pub fn respond(
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     source: IpAddr,
     shared: &Shared,
 ) -> Result<Option<Greeted>, String> {
     let deadline = Instant::now() + shared.times.greeting;
+    stream.open(deadline)?;
     let mut socket = frames::accept(stream, deadline)?;
     let mut noise = Handshake::responder(shared.identity.secret(), limits::PROLOGUE);
     noise.read_message(&frames::receive(&mut socket)?).map_err(said)?;
@@ -80,11 +82,12 @@ fn ask(shared: &Shared, source: IpAddr, key: PublicKey, hello: &Hello) -> Result
 /// # Errors
 /// The outcome that the registry is to hear.
 pub fn call(
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     request: &DialRequest,
     deadline: Instant,
     shared: &Shared,
 ) -> Result<Greeted, DialOutcome> {
+    stream.open(deadline).map_err(no_link)?;
     let mut socket = frames::connect(stream, &request.address, deadline).map_err(no_link)?;
     let mut noise = Handshake::initiator(shared.identity.secret(), limits::PROLOGUE);
     let key = first_contact(&mut socket, &mut noise).map_err(no_link)?;

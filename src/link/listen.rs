@@ -13,6 +13,7 @@ use super::{Shared, greet, session, thread_name};
 use crate::bus;
 use crate::smsg::limits;
 use crate::sys::thread;
+use crate::tls::{self, Stream};
 
 /// How long to wait when the process has no file descriptor or memory left for a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -96,13 +97,14 @@ impl Door {
 
     fn admit(&self, socket: TcpStream, from: SocketAddr) -> io::Result<()> {
         socket.set_nodelay(true)?;
-        let socket = Arc::new(socket);
+        let socket = Arc::new(tls::accepted(socket, self.shared.tls.as_ref())?);
         let slot = self.slots.take(from.ip(), &socket);
         let shared = self.shared.clone();
         let link = shared.next_link();
         let name = thread_name("rd", link);
         self.shared.crew.spawn(&name, move || {
             if let Err(reason) = receive(&socket, from, slot, link, &shared) {
+                shared.counters.handshakes_failed.one_more();
                 crate::seldom!(Info, "{from} did not become a link: {reason}");
             }
         })
@@ -110,7 +112,7 @@ impl Door {
 }
 
 fn receive(
-    socket: &Arc<TcpStream>,
+    socket: &Arc<Stream>,
     from: SocketAddr,
     slot: Slot,
     link: bus::LinkId,
@@ -118,7 +120,10 @@ fn receive(
 ) -> Result<(), String> {
     let greeted = greet::respond(socket.clone(), from.ip().to_canonical(), shared)?;
     drop(slot);
-    let Some(greeted) = greeted else { return Ok(()) };
+    let Some(greeted) = greeted else {
+        shared.counters.callers_refused.one_more();
+        return Ok(());
+    };
     session::run(socket, greeted, link, None, shared)
 }
 

@@ -25,10 +25,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use crate::bus::{Event, LinkId};
+use crate::bus::{Counters, Event, LinkId};
 use crate::identity::Identity;
 use crate::logs::Logs;
 use crate::smsg::limits;
+use crate::tls::Server;
 
 /// What all links of this node share.
 pub struct Shared {
@@ -36,6 +37,10 @@ pub struct Shared {
     pub events: Sender<Event>,
     pub logs: Arc<Logs>,
     pub times: Times,
+    /// The daemon's; of its own where nobody asks.
+    pub counters: Arc<Counters>,
+    /// Of the P2P port; `None`: it is plain.
+    pub tls: Option<Arc<Server>>,
     /// The `seq` of the next envelope, whatever its link.
     sequence: AtomicU64,
     /// The next [`LinkId`].
@@ -82,6 +87,8 @@ impl Shared {
             events,
             logs,
             times: Times::default(),
+            counters: Arc::default(),
+            tls: None,
             sequence: AtomicU64::new(epoch << 32),
             links: AtomicU64::new(1),
             crew: crew::Crew::default(),

@@ -112,7 +112,9 @@ impl Reader {
             let reason = text::clean(reason, 200);
             return Err(gone(format!("the other side ended the link: {reason}")));
         }
-        let raw = SignedBytes(plain);
+        // Only what asks for something is ever kept as proof.
+        let proves = envelope.body.is_command() || envelope.body.is_query();
+        let raw = SignedBytes(if proves { plain } else { Vec::new() });
         if self.shared.tell(LinkEvent::Message { link: self.link, envelope, raw }) {
             Ok(())
         } else {

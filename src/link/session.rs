@@ -1,5 +1,4 @@
 //! The life of a link after the greeting: its two threads, its `Up` and its `Down`.
-use std::net::{Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use super::{Shared, frames, thread_name};
 use crate::bus::{self, Cut, DialId, LinkEvent, LinkHandle, LinkId, LinkUp, Outbound};
 use crate::smsg::limits;
 use crate::sys::thread;
+use crate::tls::Stream;
 
 /// What the reader (pongs, errors) and followed logs have waiting for the writer. Apart from the registry's outbox,
 /// so that no peer can fill that by what it sends.
@@ -26,7 +26,7 @@ pub const PANICKED: &str = "an error of this program ended the link";
 
 /// A link's socket and why it ended: the first reason counts.
 pub struct End {
-    socket: Arc<TcpStream>,
+    socket: Arc<Stream>,
     why: OnceLock<String>,
 }
 
@@ -42,12 +42,12 @@ impl End {
 
     /// Says nothing more, but still hears.
     pub fn shut_writing(&self) {
-        let _ = self.socket.shutdown(Shutdown::Write);
+        self.socket.end_writing();
     }
 
     /// Wakes both threads out of whatever they wait for on the socket.
     pub fn shut(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.socket.cut();
     }
 }
 
@@ -63,14 +63,14 @@ pub struct Stop {
 /// # Errors
 /// It could not begin; the registry has heard nothing of it.
 pub fn run(
-    socket: &Arc<TcpStream>,
+    socket: &Arc<Stream>,
     greeted: Greeted,
     link: LinkId,
     dial: Option<DialId>,
     shared: &Arc<Shared>,
 ) -> Result<(), String> {
     let Greeted { socket: mut frames, role, transport, key, hello } = greeted;
-    let remote = socket.peer_addr().map_err(|e| e.to_string())?.to_string();
+    let remote = socket.tcp().peer_addr().map_err(|e| e.to_string())?.to_string();
     let end = Arc::new(End { socket: socket.clone(), why: OnceLock::new() });
     let (outbox, from_registry) = bus::wire_channel(limits::OUTBOX);
     let (inner, from_inner) = bus::wire_channel(INNER);

@@ -1,8 +1,10 @@
 //! Room for unfinished handshakes. When it is full the oldest gives way, so that idle strangers keep nobody out;
 //! strangers at one address push out only each other.
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::tls::Stream;
 
 pub struct Slots {
     most: usize,
@@ -14,7 +16,7 @@ pub struct Slots {
 #[derive(Default)]
 struct Open {
     next: u64,
-    taken: BTreeMap<u64, (IpAddr, Arc<TcpStream>)>,
+    taken: BTreeMap<u64, (IpAddr, Arc<Stream>)>,
 }
 
 /// Given back when dropped.
@@ -30,7 +32,7 @@ impl Slots {
 
     /// A slot for `socket`; where there is none, the oldest unfinished connection (of this source, when that has its
     /// share) is shut down for it.
-    pub fn take(self: &Arc<Self>, source: IpAddr, socket: &Arc<TcpStream>) -> Slot {
+    pub fn take(self: &Arc<Self>, source: IpAddr, socket: &Arc<Stream>) -> Slot {
         let source = group(source);
         let mut open = self.lock();
         let same = open.taken.values().filter(|(from, _)| *from == source).count();
@@ -42,7 +44,7 @@ impl Slots {
             None
         };
         if let Some((_, socket)) = oldest.and_then(|number| open.taken.remove(&number)) {
-            let _ = socket.shutdown(Shutdown::Both);
+            socket.cut();
         }
         let number = open.next;
         open.next += 1;
@@ -53,7 +55,7 @@ impl Slots {
     /// Ends every unfinished handshake.
     pub fn shut_all(&self) {
         for (_, socket) in self.lock().taken.values() {
-            let _ = socket.shutdown(Shutdown::Both);
+            socket.cut();
         }
     }
 
@@ -79,6 +81,7 @@ fn group(source: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::{Slot, Slots};
+    use crate::tls::Stream;
     use std::io::Read as _;
     use std::net::{IpAddr, TcpListener, TcpStream};
     use std::sync::Arc;
@@ -105,7 +108,7 @@ mod tests {
             let address = self.listener.local_addr().unwrap().to_string();
             let deadline = Instant::now() + Duration::from_secs(10);
             let far = crate::sys::net::connect(&address, deadline).unwrap();
-            let near = Arc::new(self.listener.accept().unwrap().0);
+            let near = Arc::new(Stream::Plain(self.listener.accept().unwrap().0));
             Guest { _slot: self.slots.take(source.parse::<IpAddr>().unwrap(), &near), far }
         }
     }

@@ -1,5 +1,4 @@
 //! What goes out: numbered, signed, sealed and written, in the order in which it was queued.
-use std::net::TcpStream;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,12 +17,13 @@ use crate::noise::SendCipher;
 use crate::smsg::envelope::{self, Envelope};
 use crate::smsg::messages::{Body, LogLines};
 use crate::sys::clock;
+use crate::tls::Stream;
 
 /// How long the other side has to end a connection after our bye, before it is cut.
 const LINGER: Duration = Duration::from_secs(1);
 
 pub struct Writer {
-    socket: Arc<TcpStream>,
+    socket: Arc<Stream>,
     context: WebSocketContext,
     cipher: SendCipher,
     to: NodeId,
@@ -44,7 +44,7 @@ enum Stop {
 impl Writer {
     /// `inner` is where followed logs report; the reader holds the only strong end.
     pub fn new(
-        socket: Arc<TcpStream>,
+        socket: Arc<Stream>,
         context: WebSocketContext,
         cipher: SendCipher,
         to: NodeId,
@@ -59,7 +59,7 @@ impl Writer {
     /// Writes until the link ends, and ends it when writing fails or the registry lets go of it.
     pub fn run(mut self, outbox: &Receiver<Outbound>, inner: &Receiver<Outbound>) {
         let _shut = ShutOnDrop(self.end.clone());
-        let _ = self.socket.set_write_timeout(Some(self.shared.times.write));
+        let _ = self.socket.tcp().set_write_timeout(Some(self.shared.times.write));
         let stop = loop {
             if let Err(stop) = self.step(outbox, inner) {
                 break stop;

@@ -39,6 +39,13 @@ pub enum EventKind {
     MinerHung,
     CrashLoop,
     MinerFailed,
+    /// mining.db was damaged and put away; a new one was begun.
+    HistorySetAside,
+    /// Readings cannot be written, and from when on they can be again.
+    HistoryFailed,
+    HistoryRecovered,
+    /// A rig's clock is far from ours, or agrees with it again.
+    ClockOff,
     /// Of a newer version.
     #[serde(other)]
     Other,

@@ -71,6 +71,9 @@ codes! {
     ProfileNotFound "PROFILE_NOT_FOUND" 404;
     RequestNotFound "REQUEST_NOT_FOUND" 404;
     InviteNotFound "INVITE_NOT_FOUND" 404;
+    /// No channel for alerts is called so.
+    ChannelNotFound "CHANNEL_NOT_FOUND" 404;
+    SessionNotFound "SESSION_NOT_FOUND" 404;
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405;
     Exists "EXISTS" 409;
     /// A prefix or name that fits more than one.

@@ -1,5 +1,6 @@
 //! Plain data without IO: what a node, a peer, a miner and a profile are.
 pub mod address;
+pub mod alert;
 pub mod arguments;
 pub mod audit;
 pub mod crockford;
@@ -9,15 +10,19 @@ pub mod history;
 pub mod invite;
 pub mod key;
 pub mod labels;
+pub mod live;
 pub mod log_end;
+pub mod metrics;
 pub mod miner;
 pub mod name;
 pub mod node;
 pub mod peer;
 pub mod policy;
 pub mod profile;
+pub mod profile_diff;
 pub mod profile_rules;
 pub mod score;
 pub mod stats;
 pub mod text;
 pub mod time;
+pub mod trust;

@@ -8,6 +8,7 @@ use super::key::{NodeId, PublicKey};
 use super::node::Role;
 use super::stats::RigState;
 use super::time::Timestamp;
+use super::trust::Trust;
 
 /// What is kept of a peer in node.db. The key is its identity; it never changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,8 +16,10 @@ pub struct PeerRecord {
     pub key: PublicKey,
     /// The name that this node's owner uses for it; unique here.
     pub name: String,
-    /// Where to dial it; `None` when it dials us.
+    /// Where to dial it: `host:port`, or `wss://host:port` under TLS; `None` when it dials us.
     pub address: Option<String>,
+    /// By what the certificate of that address is judged, where it has one.
+    pub trust: Trust,
     /// Unknown until its first hello.
     pub role: Option<Role>,
     /// Ed25519 key from its first hello; pinned from then on.
@@ -36,7 +39,9 @@ pub struct PeerRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JoinRecord {
     pub invite: InviteCode,
+    /// As [`PeerRecord::address`] and [`PeerRecord::trust`].
     pub address: String,
+    pub trust: Trust,
     /// What its owner wants to call it; else the name that it gives itself.
     pub name: Option<String>,
     pub added_at: Timestamp,

@@ -103,6 +103,23 @@ pub struct Simulate {
     pub grandchild: Option<bool>,
 }
 
+/// What deploying a profile would change on a rig.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DeployCheck {
+    pub status: DeployStatus,
+    /// `pool: a → b`; nothing but that a password would change is said of it.
+    pub changes: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeployStatus {
+    /// The rig has none of this id.
+    New,
+    Changed,
+    Same,
+}
+
 /// A field of a profile that is wrong: `config.pool` and what is wrong with it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct FieldError {

@@ -1,6 +1,7 @@
 //! Readings: what a miner, a node and a farm report. Unknown is `None` and `null`, never 0.
 use serde::{Deserialize, Serialize};
 
+use super::history::Live;
 use super::key::NodeId;
 use super::miner::MinerState;
 use super::time::Timestamp;
@@ -69,6 +70,8 @@ pub struct MinerSample {
     pub huge_pages: Option<HugePages>,
     /// Watts, the whole miner.
     pub power: Option<f64>,
+    /// Difficulty of all shares accepted since it started: the hashes that were paid for.
+    pub work: Option<f64>,
     pub devices: Vec<Device>,
     /// The miner's own version, `6.26.0`.
     pub version: Option<String>,
@@ -94,6 +97,8 @@ pub struct MinerStats {
     /// True for the built-in simulated miner: its figures are not real hashing.
     pub simulated: bool,
     pub state: MinerState,
+    /// It is meant to run.
+    pub wanted: bool,
     /// Why it is in this state, as a sentence, where there is more to say than the state.
     pub reason: Option<String>,
     pub profile_id: Option<String>,
@@ -135,6 +140,15 @@ pub enum RigState {
 }
 
 impl RigState {
+    pub const ALL: [Self; 6] = [
+        Self::Hashing,
+        Self::Degraded,
+        Self::NotHashing,
+        Self::CrashLoop,
+        Self::Idle,
+        Self::Unreachable,
+    ];
+
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -159,6 +173,15 @@ pub struct Host {
     pub temperature: Option<f64>,
     /// Seconds since the machine booted.
     pub uptime: Option<u64>,
+    /// Where this node keeps its data.
+    pub disk: Option<Disk>,
+}
+
+/// Bytes of a file system; `free` is what an ordinary user may still write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Disk {
+    pub total: u64,
+    pub free: u64,
 }
 
 /// Bytes.
@@ -190,7 +213,23 @@ pub struct NodeStats {
     #[serde(default)]
     pub temperature: Option<f64>,
     #[serde(default)]
+    pub disk: Option<Disk>,
+    #[serde(default)]
     pub miners: Vec<MinerStats>,
+    /// On a link: the readings since the report before. REST has them under `/history`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Box<Live>>,
+}
+
+impl NodeStats {
+    /// Whether the reading of a miner in this report, which came `age` ms ago, still counts.
+    #[must_use]
+    pub fn is_fresh(&self, miner: &MinerStats, age: i64) -> bool {
+        // Both times are by the rig's clock, so the difference of the clocks does not matter.
+        let made_after_reading =
+            self.as_of.zip(miner.as_of).map_or(0, |(made, read)| made.since_ms(read));
+        age.saturating_add(made_after_reading.max(0)) <= FRESH_MS
+    }
 }
 
 /// `GET /remote/totals`. Algorithms are never added together.
@@ -211,6 +250,8 @@ pub struct AlgorithmTotal {
     pub miners: usize,
     /// How many of those miners are simulated.
     pub simulated: usize,
+    /// H/s that were paid for in the last hour: difficulty of accepted shares over time. Null where a rig's is unknown.
+    pub effective: Option<f64>,
 }
 
 /// Registered rigs by state; `total` is their sum.

@@ -21,9 +21,26 @@ pub fn clean(text: &str, most: usize) -> String {
     out
 }
 
+/// The same in place; text that is fit already is not copied.
+pub fn tidy(text: &mut String, most: usize) {
+    let fit = |b: u8| (b' '..0x7f).contains(&b);
+    if text.len() > most || !text.bytes().all(fit) {
+        *text = clean(text, most);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{clean, tidy};
+
+    #[test]
+    fn what_is_tidied_is_as_what_is_cleaned() {
+        for text in ["", "rig-1", "abc", "abcd", "a\u{7f}", "é", "éééé", "a\u{202e}b", "\t"] {
+            let mut tidied = text.to_owned();
+            tidy(&mut tidied, 3);
+            assert_eq!(tidied, clean(text, 3));
+        }
+    }
 
     #[test]
     fn escape_sequences_and_marks_are_removed() {

@@ -175,11 +175,15 @@ fn described(request: &Request) -> Option<(String, Option<&str>)> {
         Request::RemoveProfile { id } => here(format!("remove profile {id}")),
         Request::StartProfile { id } => here(format!("start profile {id}")),
         Request::StopMiner { name } => here(format!("stop {name}")),
+        Request::TestAlerts { channel } => {
+            here(format!("test alerts {}", channel.as_deref().unwrap_or("on every channel")))
+        }
         Request::SetLabels { peer, labels } => {
             let labels = crate::model::labels::text(labels);
             on(format!("label {peer} as {labels:?}"), peer)
         }
         Request::NodeInfo
+        | Request::FlushHistory { .. }
         | Request::Invites
         | Request::Peers
         | Request::Peer { .. }
@@ -188,6 +192,9 @@ fn described(request: &Request) -> Option<(String, Option<&str>)> {
         | Request::RemoteTotals
         | Request::RemoteStats { .. }
         | Request::RemoteLogs { .. }
+        | Request::RemoteDeployCheck { .. }
+        | Request::RemoteProfiles { .. }
+        | Request::WatchLive { .. }
         | Request::FollowLogs { .. }
         | Request::FollowCredit { .. }
         | Request::Unfollow { .. }
@@ -199,6 +206,8 @@ fn described(request: &Request) -> Option<(String, Option<&str>)> {
         | Request::HashrateHistory { .. }
         | Request::Events { .. }
         | Request::FollowEvents { .. }
-        | Request::Policy => None,
+        | Request::Metrics
+        | Request::Policy
+        | Request::Alerts => None,
     }
 }

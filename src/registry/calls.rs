@@ -6,6 +6,7 @@ use crate::bus::{Call, Reply, Request, SpawnCommand};
 use crate::model::fault::{Code, Fault};
 use crate::model::node::NodeInfo;
 use crate::model::profile_rules;
+use crate::model::time::Now;
 use crate::smsg::messages::GetLogs;
 
 pub use super::outs::ReplyTo;
@@ -31,7 +32,7 @@ impl Registry {
     fn read(&self, request: &Request, cx: &Cx) -> Option<Result<Reply, Fault>> {
         let now = cx.now;
         Some(match request {
-            Request::NodeInfo => Ok(Reply::NodeInfo(Box::new(self.node_info(cx)))),
+            Request::NodeInfo => Ok(Reply::NodeInfo(Box::new(self.node_info(now)))),
             Request::NodeInit { .. } => {
                 let me = &self.setup.me;
                 Err(Fault::new(
@@ -58,6 +59,7 @@ impl Registry {
             Request::HashrateHistory { name } => {
                 self.find_miner(name).map(|m| Reply::History(m.history()))
             }
+            Request::Metrics => Ok(Reply::Metrics(Box::new(self.metrics(now)))),
             Request::Policy => Ok(Reply::Policy(Box::new(self.setup.policy.clone()))),
             _ => return None,
         })
@@ -67,11 +69,12 @@ impl Registry {
         match request {
             Request::CreateInvite { uses, expires } => self.create_invite(uses, expires, to, cx),
             Request::DeleteInvite { id } => self.delete_invite(id, to, cx),
-            Request::Join { address, invite, name } => {
-                self.add_peer(Add { address, name, invite: Some(invite), key: None }, to, cx);
+            Request::Join { address, trust, invite, name } => {
+                let invite = Some(invite);
+                self.add_peer(Add { address, trust, name, invite, key: None }, to, cx);
             }
-            Request::AddPeer { address, name, invite, public_key } => {
-                self.add_peer(Add { address, name, invite, key: public_key }, to, cx);
+            Request::AddPeer { address, trust, name, invite, public_key } => {
+                self.add_peer(Add { address, trust, name, invite, key: public_key }, to, cx);
             }
             Request::RemovePeer { peer } => self.remove_peer(&peer, to, cx),
             Request::PingPeer { peer } => self.ping_for(&peer, to, cx),
@@ -100,6 +103,11 @@ impl Registry {
             Request::FollowEvents { since, lines, sink } => {
                 self.follow_events(since, lines, sink, to, cx);
             }
+            Request::WatchLive { rig, sink } => self.watch_live(rig.as_deref(), sink, to, cx),
+            Request::RemoteDeployCheck { peer, profile_id } => {
+                self.remote_deploy_check(&peer, &profile_id, to, cx);
+            }
+            Request::RemoteProfiles { peer } => self.remote_profiles(&peer, to, cx),
             Request::RemoteDeploy { peer, profile_id } => {
                 self.remote_deploy(&peer, &profile_id, to, cx);
             }
@@ -112,7 +120,10 @@ impl Registry {
                     cx.reply(to, result.map(|(status, miners)| Reply::Miners { status, miners }));
                 });
             }
+            Request::FlushHistory { reply } => self.flush_history(reply, to, cx),
             Request::SetLabels { peer, labels } => self.set_labels(&peer, labels, to, cx),
+            Request::Alerts => self.alert_overview(to, cx),
+            Request::TestAlerts { channel } => self.test_alerts(channel, to, cx),
             Request::AvailableMiners => {
                 cx.out.push(Out::Spawn(SpawnCommand::Survey { reply: to.to }));
             }
@@ -145,14 +156,14 @@ impl Registry {
         }
     }
 
-    fn node_info(&self, cx: &Cx) -> NodeInfo {
+    pub(super) fn node_info(&self, now: Now) -> NodeInfo {
         NodeInfo {
             has_identity: true,
             identity: Some(self.setup.me.clone()),
             registered_peers: self.peers.values().filter(|p| p.record.asking.is_none()).count(),
             connected_peers: self.peers.values().filter(|p| p.link.is_some()).count(),
             version: self.setup.version.clone(),
-            uptime: self.uptime(cx.now),
+            uptime: self.uptime(now),
             listen: self.setup.listen.clone(),
             api: self.setup.api.clone(),
         }

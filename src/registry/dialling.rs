@@ -11,6 +11,7 @@ use crate::model::fault::{Code, Fault};
 use crate::model::invite::InviteCode;
 use crate::model::key::{NodeId, PublicKey};
 use crate::model::name;
+use crate::model::trust::{Trust, WSS};
 
 pub const LONGEST: Duration = Duration::from_secs(60);
 /// A machine that takes the connection and does not answer is up with a frozen daemon, or is busy: it is asked
@@ -43,6 +44,7 @@ pub enum Dial {
 /// `peer add` or `node join`: the node is not registered until it has been reached.
 pub struct FirstContact {
     pub address: String,
+    pub trust: Trust,
     pub name: Option<String>,
     pub asking: Option<String>,
     pub invite: Option<InviteCode>,
@@ -53,6 +55,7 @@ pub struct FirstContact {
 /// What `peer add` was given.
 pub struct Add {
     pub address: String,
+    pub trust: Trust,
     pub name: Option<String>,
     pub invite: Option<InviteCode>,
     pub key: Option<PublicKey>,
@@ -64,6 +67,10 @@ impl Registry {
             Ok(address) => address,
             Err(fault) => return cx.reply(to, Err(fault)),
         };
+        if add.trust != Trust::System && !address.starts_with(WSS) {
+            let why = "a certificate is shown only where the address begins with wss://";
+            return cx.reply(to, Err(Fault::new(Code::Invalid, why)));
+        }
         if let Err(fault) = self.check_new_peer(add.name.as_deref(), add.key.as_ref()) {
             return cx.reply(to, Err(fault));
         }
@@ -89,6 +96,7 @@ impl Registry {
         let dial = DialId(self.count());
         let first = FirstContact {
             address: address.clone(),
+            trust: add.trust.clone(),
             name: add.name,
             asking: asking.clone(),
             invite: add.invite,
@@ -96,7 +104,7 @@ impl Registry {
             to,
         };
         self.dials.insert(dial, Dial::First(Box::new(first)));
-        cx.out.push(Out::Dial(DialRequest { dial, address, expect, asking }));
+        cx.out.push(Out::Dial(DialRequest { dial, address, trust: add.trust, expect, asking }));
     }
 
     pub(super) fn dial_at_start(&mut self, key: &PublicKey, count: usize, cx: &Cx) {
@@ -122,7 +130,8 @@ impl Registry {
         peer.dialling.in_flight = Some(dial);
         let asking = peer.record.asking.clone();
         self.dials.insert(dial, Dial::Peer(*key));
-        cx.out.push(Out::Dial(DialRequest { dial, address, expect: Expect::Key(*key), asking }));
+        let (trust, expect) = (peer.record.trust.clone(), Expect::Key(*key));
+        cx.out.push(Out::Dial(DialRequest { dial, address, trust, expect, asking }));
     }
 
     pub(super) fn not_dialled(&mut self, dial: DialId, outcome: DialOutcome, cx: &mut Cx) {
@@ -240,6 +249,7 @@ impl Registry {
         }
         let name = first.name.unwrap_or_else(|| key.node_id().to_string());
         let mut record = self.new_record(key, name, Some(first.address), cx);
+        record.trust = first.trust;
         record.asking = first.asking;
         record.last_seen = missed.is_none().then_some(cx.now.wall);
         self.save(vec![StateOp::PutPeer(record.clone())], cx, move |registry, result, cx| {
@@ -271,6 +281,7 @@ impl Registry {
         let name = if name::check(&name).is_ok() { name } else { key.node_id().to_string() };
         let mut record =
             self.new_record(key, self.free_name(&name, key.node_id()), Some(first.address), cx);
+        record.trust = first.trust;
         pairing::introduce(&mut record, &up.hello);
         self.peers.insert(key, Peer::new(record.clone(), cx.now));
         self.registered(&key, "it was added here and took us in", cx);
@@ -296,15 +307,17 @@ impl Registry {
     }
 }
 
-/// `text` if it is a `host:port` that can be dialled.
+/// `text` if it is a `host:port` that can be dialled; `wss://` may stand before it.
 pub(super) fn address(text: &str) -> Result<String, Fault> {
-    let why = match address::split(text.trim()) {
+    let why = match address::split(text.trim().strip_prefix(WSS).unwrap_or(text.trim())) {
         Ok((host, port)) if !host.is_empty() && port != 0 => return Ok(text.trim().to_owned()),
         Ok(_) => "a host and a port from 1 to 65535 are wanted".to_owned(),
         Err(why) => why,
     };
-    Err(Fault::new(Code::Invalid, format!("address: {why}"))
-        .hint("for example 192.168.1.100:9091, rig-alpha.lan:9091 or [fd00::7]:9091"))
+    Err(Fault::new(Code::Invalid, format!("address: {why}")).hint(
+        "for example 192.168.1.100:9091, rig-alpha.lan:9091, [fd00::7]:9091 or, under TLS, \
+             wss://rig-alpha.example.org:9091",
+    ))
 }
 
 #[cfg(test)]
@@ -315,6 +328,7 @@ mod address_tests {
     fn an_address_is_host_and_port() {
         assert_eq!(address("rig:9191").unwrap(), "rig:9191");
         assert_eq!(address("[::1]:9091").unwrap(), "[::1]:9091");
+        assert_eq!(address(" wss://rig:9191 ").unwrap(), "wss://rig:9191");
         for bad in [
             "",
             ":9091",
@@ -324,6 +338,9 @@ mod address_tests {
             "::1:9091",
             "a b:1",
             "http://a:1",
+            "wss://wss://a:1",
+            "wss://:1",
+            "wss://a",
             "[zz]:1",
             "a:",
         ] {

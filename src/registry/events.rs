@@ -115,6 +115,10 @@ impl EventLog {
         }
     }
 
+    pub fn followers(&self) -> usize {
+        self.followers.len()
+    }
+
     fn past(&self, since: Option<u64>, lines: usize) -> Vec<Arc<EventRecord>> {
         let newer = |e: &&Arc<EventRecord>| since.is_none_or(|number| e.number > number);
         let mut past: Vec<_> =
@@ -169,14 +173,17 @@ impl Registry {
     /// Numbers the event and shows it to the followers; what is to be written.
     fn keep_event(&mut self, mut event: EventRecord, cx: &mut Cx) -> Vec<StateOp> {
         self.events.last += 1;
+        self.tally.events += 1;
         event.number = self.events.last;
         self.events.push(event);
         let Some(event) = self.events.kept.back().cloned() else { return Vec::new() };
+        self.alert_on_event(&event, cx);
         for (follow, follower) in &mut self.events.followers {
             let skipped = std::mem::take(&mut follower.lost);
             let part = EventPart { events: vec![event.clone()], skipped };
             cx.out.push(Out::Tell { follow: *follow, to: follower.sink.clone(), part });
         }
+        self.live.note(&event);
         let mut ops = vec![StateOp::Event(event)];
         ops.extend(self.forget_events(cx));
         ops

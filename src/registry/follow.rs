@@ -95,6 +95,7 @@ impl Registry {
 
     pub(super) fn unfollow(&mut self, id: u64, cx: &mut Cx) {
         self.unfollow_events(id);
+        self.unwatch(id);
         let Some(follow) = self.follows.remove(&id) else { return };
         let word = self.random.word();
         cx.send(follow.link, word, None, Body::UnfollowLogs { follow: id });

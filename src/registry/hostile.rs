@@ -3,8 +3,10 @@ use super::obey::MOST_LINES;
 use crate::model::event::{EventKind, EventRecord};
 use crate::model::fault::Fault;
 use crate::model::name::is_slug;
+use crate::model::profile::{DeployCheck, Profile, ProfileConfig};
+use crate::model::profile_rules as rules;
 use crate::model::stats::{Hashrate, MinerStats, NodeStats};
-use crate::model::text::clean;
+use crate::model::text::{clean, tidy};
 
 /// The most miners of a rig and devices of a miner that are kept.
 const MINERS: usize = 64;
@@ -15,15 +17,20 @@ const EVENT_LINE: usize = 160;
 /// Characters of a reason, and of a shorter text: algorithm, pool, version, device name.
 const SENTENCE: usize = 300;
 const WORD: usize = 120;
+/// Profiles of a rig, and fields of a profile that would change.
+const PROFILES: usize = 1_000;
+const CHANGES: usize = 64;
 
 pub fn report(mut stats: NodeStats) -> NodeStats {
-    stats.node_name = clean(&stats.node_name, crate::model::name::LONGEST);
+    tidy(&mut stats.node_name, crate::model::name::LONGEST);
     word(&mut stats.version);
     number(&mut stats.load);
     temperature(&mut stats.temperature);
     stats.miners.retain(|m| is_slug(&m.name));
     stats.miners.truncate(MINERS);
     stats.miners.iter_mut().for_each(miner);
+    // A report is kept until the next one comes: without the room that reading it took.
+    stats.miners.shrink_to_fit();
     stats
 }
 
@@ -33,6 +40,33 @@ pub fn fault(fault: &Fault) -> Fault {
         code: fault.code,
         hint: fault.hint.as_ref().map(|h| clean(h, SENTENCE)),
     }
+}
+
+/// What deploying would change, as a rig says it.
+pub fn deploy_check(mut check: DeployCheck) -> DeployCheck {
+    check.changes.truncate(CHANGES);
+    for change in &mut check.changes {
+        *change = clean(change, SENTENCE * 2);
+    }
+    check
+}
+
+/// A rig's profiles. One that this node would not take itself is not shown: nothing about it could be trusted.
+pub fn profiles(profiles: &[Profile]) -> Vec<Profile> {
+    let mut kept: Vec<Profile> = profiles
+        .iter()
+        .take(PROFILES)
+        .map(|p| {
+            // The rule about a hidden password is for those who store it.
+            let bare = ProfileConfig { password: None, ..p.config.clone() };
+            (p, Profile { config: bare, ..p.clone() })
+        })
+        .filter(|(_, bare)| rules::validate(bare).is_ok())
+        .map(|(p, _)| rules::redact(p))
+        .collect();
+    kept.sort_by(|a, b| a.id.cmp(&b.id));
+    kept.dedup_by(|a, b| a.id == b.id);
+    kept
 }
 
 /// Where and when it happened is the caller's to know.
@@ -66,9 +100,9 @@ pub fn lines(lines: &mut Vec<String>) {
 }
 
 fn miner(m: &mut MinerStats) {
-    m.miner_type = clean(&m.miner_type, WORD);
+    tidy(&mut m.miner_type, WORD);
     if let Some(reason) = &mut m.reason {
-        *reason = clean(reason, SENTENCE);
+        tidy(reason, SENTENCE);
     }
     for text in [&mut m.profile_id, &mut m.algorithm, &mut m.pool.url, &mut m.version] {
         word(text);
@@ -80,6 +114,7 @@ fn miner(m: &mut MinerStats) {
         number(value);
     }
     m.devices.truncate(DEVICES);
+    m.devices.shrink_to_fit();
     for device in &mut m.devices {
         word(&mut device.name);
         temperature(&mut device.temperature);
@@ -91,7 +126,7 @@ fn miner(m: &mut MinerStats) {
 
 fn word(text: &mut Option<String>) {
     if let Some(text) = text {
-        *text = clean(text, WORD);
+        tidy(text, WORD);
     }
 }
 

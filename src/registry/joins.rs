@@ -63,8 +63,8 @@ impl Registry {
     /// The node did not answer: keep the invite, and try on.
     pub(super) fn keep_joining(&mut self, first: FirstContact, reason: String, cx: &mut Cx) {
         let Some(invite) = first.invite else { return };
-        let record =
-            JoinRecord { invite, address: first.address, name: first.name, added_at: cx.now.wall };
+        let FirstContact { address, trust, name, .. } = first;
+        let record = JoinRecord { invite, address, trust, name, added_at: cx.now.wall };
         self.save(vec![StateOp::PutJoin(record.clone())], cx, move |registry, result, cx| {
             if let Err(fault) = result {
                 return cx.reply(first.to, Err(fault));
@@ -89,6 +89,7 @@ impl Registry {
         let request = DialRequest {
             dial,
             address: join.record.address.clone(),
+            trust: join.record.trust.clone(),
             expect: Expect::Issuer(join.record.invite),
             asking: None,
         };
@@ -129,6 +130,7 @@ impl Registry {
             let wanted = join.record.name.unwrap_or_else(|| up.hello.name.clone());
             let name = self.free_name(&wanted, id);
             let mut record = self.new_record(key, name, Some(join.record.address), cx);
+            record.trust = join.record.trust;
             pairing::introduce(&mut record, &up.hello);
             self.peers.insert(key, Peer::new(record.clone(), cx.now));
             // Not written, it would be tried again by its invite at the next start, and be known there already.

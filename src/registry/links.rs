@@ -92,7 +92,9 @@ impl Registry {
             since: cx.now.mono,
             ours: up.dial.is_some(),
             remote: up.remote,
+            told: None,
         });
+        peer.filling.begin();
         peer.reason = None;
         peer.complained = None;
         peer.dialling.failures = 0;
@@ -100,6 +102,7 @@ impl Registry {
         peer.uptime.up(cx.now.mono);
         let record = peer.record.clone();
         self.links.insert(up.link, up.key);
+        self.tally.links_made += 1;
         if before.asking.is_some() {
             self.registered(&up.key, "it approved this node", cx);
         }
@@ -139,6 +142,7 @@ impl Registry {
     /// The peer whose link this was.
     fn end_link(&mut self, link: LinkId, reason: &str, cx: &mut Cx) -> Option<PublicKey> {
         let key = self.links.remove(&link)?;
+        self.tally.links_lost += 1;
         let mut late: Vec<String> =
             self.waiting.iter().filter(|(_, w)| w.link == link).map(|(id, _)| id.clone()).collect();
         late.sort();
@@ -155,6 +159,7 @@ impl Registry {
             self.settle(&id, Err(fault), cx);
         }
         self.end_follows(link);
+        self.stop_reading(link);
         let peer = self.peers.get_mut(&key)?;
         if peer.link.as_ref().is_none_or(|l| l.id != link) {
             return None;

@@ -96,19 +96,15 @@ impl Miner {
             hashrate.now = None;
         }
         let configured = self.profile.config.pool.clone();
-        // Some miners do not tell what they compute, and what has no name would be missing in the totals.
-        let named = || {
-            let config = &self.profile.config;
-            config.algo.clone().or_else(|| config.coin.as_ref().map(|c| c.to_ascii_uppercase()))
-        };
         MinerStats {
             name: self.name.clone(),
             miner_type: self.profile.miner_type.clone(),
             simulated: self.profile.miner_type == "simulated",
             state: self.state,
+            wanted: self.wanted,
             reason: self.reason.clone(),
             profile_id: Some(self.profile.id.clone()),
-            algorithm: sample.algorithm.or_else(named),
+            algorithm: self.algorithm(),
             hashrate,
             accepted: sample.accepted,
             rejected: sample.rejected,
@@ -126,6 +122,14 @@ impl Miner {
             version: sample.version,
             as_of: self.sample.as_ref().map(|(_, at)| at.wall),
         }
+    }
+
+    /// Some miners do not tell what they compute, and what has no name would be missing in the totals.
+    pub fn algorithm(&self) -> Option<String> {
+        let config = &self.profile.config;
+        let told = self.sample.as_ref().and_then(|(sample, _)| sample.algorithm.clone());
+        told.or_else(|| config.algo.clone())
+            .or_else(|| config.coin.as_ref().map(|c| c.to_ascii_uppercase()))
     }
 
     /// H/s of the last hour; `None` where there was no reading.

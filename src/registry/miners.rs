@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::events::About;
+use super::readings::Counted;
 use super::timers::Timer;
 use super::watchdog::Watch;
 use super::{Cx, Out, Registry, hostile};
@@ -46,6 +47,7 @@ pub struct Miner {
     pub no_sample: Option<String>,
     pub pool_trouble: Option<String>,
     pub last_share_at: Option<Timestamp>,
+    pub counted: Counted,
     pub restarts: u64,
     /// Exits that nobody asked for, within the last ten minutes.
     pub exits: VecDeque<Mono>,
@@ -81,6 +83,7 @@ impl Miner {
             no_sample: None,
             pool_trouble: None,
             last_share_at: None,
+            counted: Counted::default(),
             restarts: 0,
             exits: VecDeque::new(),
             failures: 0,
@@ -137,6 +140,7 @@ impl Registry {
         miner.state = MinerState::Starting;
         miner.started = None;
         miner.sample = None;
+        miner.counted = miner.counted.anew();
         miner.no_sample = None;
         miner.pool_trouble = None;
         miner.watch = Watch::default();
@@ -219,6 +223,7 @@ impl Registry {
             MinerEvent::Sample { name, run, sample } => {
                 let Some(miner) = self.running(&name, run) else { return };
                 miner.take_sample(*sample, cx.now);
+                self.make_reading(&name, cx);
             }
             MinerEvent::NoSample { name, run, reason } => {
                 let Some(miner) = self.running(&name, run) else { return };

@@ -3,15 +3,22 @@
 //!
 //! [`Registry`] has one `impl` in each file: `pairing` (who may link), `dialling`, `links`, `peers`, `remote` (what
 //! we ask of rigs), `obey` (what controllers ask of us), `miners`, `profiles`, `report` and `calls` (REST).
+mod alerts;
 mod audit;
 mod calls;
 mod dialling;
+mod effective;
 mod events;
+mod filling;
 mod follow;
+mod history;
 mod hostile;
+mod hostile_history;
 mod joins;
 mod labels;
 mod links;
+mod live;
+mod metrics;
 mod miner_calls;
 mod miner_views;
 mod miner_waits;
@@ -22,6 +29,7 @@ mod pairing;
 mod peers;
 mod policy;
 mod profiles;
+mod readings;
 mod remote;
 mod report;
 mod run;
@@ -31,12 +39,15 @@ mod timers;
 mod uptime;
 mod watchdog;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::bus::{DialId, Event, LinkId, SavedState, StateOp, StoreCommand};
+use crate::model::alert::AlertRules;
 use crate::model::fault::Fault;
+use crate::model::history::HistoryStatus;
 use crate::model::invite::InviteRecord;
 use crate::model::key::{NodeId, PublicKey};
+use crate::model::metrics::Tally;
 use crate::model::node::NodeCard;
 use crate::model::policy::Policy;
 use crate::model::profile::Profile;
@@ -45,7 +56,7 @@ use crate::model::time::{Now, Timestamp};
 
 pub use miners::LAST_GRACE;
 pub use outs::{Cx, Out};
-pub use run::{Ports, run};
+pub use run::{Alive, Ports, run};
 
 /// What the registry knows of the node that it runs on.
 #[derive(Clone, Debug)]
@@ -57,6 +68,10 @@ pub struct Setup {
     pub api: String,
     /// `[policy]` of this node's config.toml.
     pub policy: Policy,
+    /// `[alerts]` of the same.
+    pub alerts: AlertRules,
+    /// `[history]` of config.toml, before the `history` thread has said anything.
+    pub history: HistoryStatus,
     /// Seeds jitter, ids and invite secrets: 32 random bytes.
     pub seed: [u8; 32],
 }
@@ -73,6 +88,8 @@ pub struct Registry {
     /// Nodes known by an invite of theirs that have not answered yet.
     joins: BTreeMap<NodeId, joins::Join>,
     invites: BTreeMap<String, InviteRecord>,
+    /// Callers with an invite whose registration is on its way to the disk.
+    registering: BTreeSet<PublicKey>,
     profiles: BTreeMap<String, Profile>,
     miners: BTreeMap<String, miners::Miner>,
     miner_numbers: BTreeMap<String, u64>,
@@ -82,14 +99,18 @@ pub struct Registry {
     waiting: HashMap<String, remote::Waiting>,
     saving: HashMap<u64, Then<Result<(), Fault>>>,
     follows: HashMap<u64, follow::Follow>,
+    history: history::History,
     events: events::EventLog,
     pairing_events: events::Quota,
+    alerts: alerts::Alerts,
+    live: live::Live,
     timers: timers::Timers,
     host: Host,
     random: outs::Random,
     counter: u64,
     stopping: bool,
     refusals: pairing::Refusals,
+    tally: Tally,
 }
 
 /// What to do with an answer when it comes.
@@ -99,6 +120,7 @@ impl Registry {
     #[must_use]
     pub fn new(setup: Setup, saved: SavedState, now: Now) -> (Self, Vec<Out>) {
         let random = outs::Random::new(setup.seed);
+        let (rules, name) = (setup.alerts.clone(), setup.me.name.clone());
         let mut registry = Self {
             setup,
             started: now,
@@ -107,6 +129,7 @@ impl Registry {
             rejected: VecDeque::new(),
             joins: BTreeMap::new(),
             invites: saved.invites.into_iter().map(|i| (i.id.clone(), i)).collect(),
+            registering: BTreeSet::new(),
             profiles: saved.profiles.into_iter().map(|p| (p.id.clone(), p)).collect(),
             miners: BTreeMap::new(),
             miner_numbers: saved.miner_numbers.into_iter().collect(),
@@ -116,14 +139,18 @@ impl Registry {
             waiting: HashMap::new(),
             saving: HashMap::new(),
             follows: HashMap::new(),
+            history: history::History::default(),
             events: events::EventLog::new(saved.events, saved.epoch),
             pairing_events: events::Quota::default(),
+            alerts: alerts::Alerts::new(rules, name, saved.alerts, saved.mining),
+            live: live::Live::default(),
             timers: timers::Timers::default(),
             host: Host::default(),
             random,
             counter: 0,
             stopping: false,
             refusals: pairing::Refusals::default(),
+            tally: Tally::default(),
         };
         let mut cx = Cx::new(now);
         registry.restore_peers(saved.peers, &mut cx);
@@ -150,7 +177,8 @@ impl Registry {
                     then(self, result, &mut cx);
                 }
             }
-            Event::History(_) => {}
+            Event::AlertDelivered { notice } => self.alert_delivered(notice, &mut cx),
+            Event::History(event) => self.history_event(event, &mut cx),
             Event::Shutdown { done } => self.shut_down(done, &mut cx),
             Event::End => cx.out.push(Out::End),
         }
@@ -175,6 +203,8 @@ impl Registry {
                 timers::Timer::Request(id) => self.request_is_late(&id, &mut cx),
                 timers::Timer::MinerStart { name, run } => self.start_is_due(&name, run, &mut cx),
                 timers::Timer::MinerWait => self.settle_waits(&mut cx),
+                timers::Timer::History(key) => self.history_is_due(&key, &mut cx),
+                timers::Timer::Live => self.live_is_due(&mut cx),
             }
         }
         self.tell_controllers(&mut cx);
@@ -188,6 +218,7 @@ impl Registry {
         self.forget_old_requests(cx);
         self.review_events(cx);
         self.report(cx);
+        self.review_alerts(cx);
     }
 
     /// Writes `ops` as one transaction; `then` runs when they are on disk, or were not written.

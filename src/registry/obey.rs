@@ -10,6 +10,7 @@ use crate::model::fault::{Code, Fault};
 use crate::model::key::PublicKey;
 use crate::model::node::Role;
 use crate::model::policy::Remote;
+use crate::model::profile_diff;
 use crate::model::profile_rules;
 use crate::model::time::Timestamp;
 use crate::smsg::envelope::Envelope;
@@ -166,11 +167,7 @@ impl Registry {
                     status: "miner started".to_owned(),
                     miners: vec![name],
                 }),
-                // Over there it is the rig that failed.
-                Err(fault) if fault.code == Code::StartFailed => {
-                    Body::Error(Fault { code: Code::RigFailed, ..fault })
-                }
-                Err(fault) => Body::Error(fault),
+                Err(fault) => refusal(fault),
             };
             registry.answer(&asker, body, cx);
         });
@@ -195,9 +192,17 @@ impl Registry {
                 self.answer(asker, Body::Stats(Box::new(stats)), cx);
             }
             Body::GetLogs(logs) => self.send_logs(asker, logs, cx),
+            Body::GetHistory { after } => self.read_history(asker, after, cx),
             Body::FollowLogs(follow) => self.begin_follow(asker, follow, cx),
             Body::UnfollowLogs { follow } => {
                 cx.out.push(Out::Send { link: asker.link, message: Outbound::Unfollow { follow } });
+            }
+            Body::CheckProfile(ref profile) => {
+                let found = self.policy_allows(&asker.key, &body).and_then(|()| {
+                    self.check_profile(profile)?;
+                    Ok(profile_diff::check(self.profiles.get(&profile.id), profile))
+                });
+                self.answer(asker, found.map_or_else(Body::Error, Body::ProfileChecked), cx);
             }
             Body::ListProfiles {} => {
                 let profiles = self.profile_views();
@@ -292,6 +297,14 @@ fn in_time(envelope: &Envelope, now: Timestamp) -> Result<(), Fault> {
 fn ack(result: Result<(String, Vec<String>), Fault>) -> Body {
     match result {
         Ok((status, miners)) => Body::MinerAck(MinerAck { status, miners }),
-        Err(fault) => Body::Error(fault),
+        Err(fault) => refusal(fault),
+    }
+}
+
+fn refusal(fault: Fault) -> Body {
+    match fault.code {
+        // Over there it is the rig that failed.
+        Code::StartFailed => Body::Error(Fault { code: Code::RigFailed, ..fault }),
+        _ => Body::Error(fault),
     }
 }

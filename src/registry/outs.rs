@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::audit::Act;
 use crate::bus::{
-    DialRequest, LinkId, LogPart, Outbound, Reply, SpawnCommand, StoreCommand, Verdict,
+    AlertCommand, DialRequest, HistoryCommand, LinkId, LivePart, LogPart, Outbound, Reply,
+    SpawnCommand, StoreCommand, Verdict,
 };
 use crate::model::event::EventPart;
 use crate::model::fault::Fault;
@@ -28,6 +29,8 @@ pub enum Out {
     Dial(DialRequest),
     Spawn(SpawnCommand),
     Store(StoreCommand),
+    /// [`super::Registry::history_lost`] hears when there was no room.
+    History(HistoryCommand),
     Reply {
         to: Sender<Result<Reply, Fault>>,
         reply: Result<Reply, Fault>,
@@ -48,10 +51,18 @@ pub enum Out {
         to: Sender<EventPart>,
         part: EventPart,
     },
+    /// For who watches the node; [`super::Registry::live_lost`] hears when there was no room.
+    Live {
+        follow: u64,
+        to: Sender<LivePart>,
+        part: LivePart,
+    },
     /// The rings of a miner that is forgotten.
     ForgetLog {
         miner: String,
     },
+    /// For the `alerts` thread.
+    Alert(AlertCommand),
     Log(Level, String),
     End,
 }

@@ -115,6 +115,11 @@ impl Registry {
         to: Sender<Verdict>,
         cx: &mut Cx,
     ) {
+        if self.registering.contains(&key) {
+            // The disk is slow, and it calls again: without an answer it comes back once more, and then it is registered.
+            // Another use of the invite would be lost.
+            return;
+        }
         let Some(invite) = self.open_invite(secret, cx.now.wall) else {
             let text = format!(
                 "{} ({}) came with an invite that is not valid here",
@@ -129,7 +134,9 @@ impl Registry {
         let mut record = self.new_record(key, self.free_name(&hello.name, key.node_id()), None, cx);
         introduce(&mut record, hello);
         let ops = vec![StateOp::UseInvite { id: invite.clone() }, StateOp::PutPeer(record.clone())];
+        self.registering.insert(key);
         self.save(ops, cx, move |registry, result, cx| {
+            registry.registering.remove(&key);
             let verdict = match result {
                 Ok(()) => {
                     registry.count_use(&invite);

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialling::Dialling;
+use super::effective::Effective;
 use super::events::{About, Quota, Telling};
+use super::filling::Filling;
+use super::readings::Told;
 use super::uptime::Uptime;
 use super::{Cx, Registry, later};
 use crate::bus::{LinkId, Reply, StateOp};
@@ -17,6 +20,7 @@ use crate::model::node::Role;
 use crate::model::peer::{PeerRecord, PeerState, PeerView};
 use crate::model::stats::{NodeStats, RigState};
 use crate::model::time::{Mono, Now, Timestamp};
+use crate::model::trust::Trust;
 
 /// Events about a node at a peer's address that is not it: it may come with a new key each time.
 const COMPLAINTS: u32 = 10;
@@ -42,6 +46,8 @@ pub struct Peer {
     /// When refused commands of it were written to the audit log, lately.
     pub refusals_noted: Vec<Mono>,
     pub telling: Telling,
+    pub filling: Filling,
+    pub effective: Effective,
     /// The last event about what is wrong with it: the same is not raised again until it has linked.
     pub complained: Option<String>,
     complaints: Quota,
@@ -54,6 +60,8 @@ pub struct Link {
     /// Dialled by us?
     pub ours: bool,
     pub remote: String,
+    /// As a controller it was told our readings up to here.
+    pub told: Option<Told>,
 }
 
 impl Peer {
@@ -71,6 +79,8 @@ impl Peer {
             outstanding: 0,
             refusals_noted: Vec::new(),
             telling: Telling::default(),
+            filling: Filling::default(),
+            effective: Effective::default(),
             complained: None,
             complaints: Quota::default(),
         }
@@ -286,6 +296,7 @@ impl Registry {
                 let text = format!("removed peer {name} ({})", key.node_id());
                 let about = About::peer(name);
                 registry.raise(EventKind::PeerRemoved, Severity::Info, about, text, cx);
+                registry.forget_history(key.node_id(), cx);
             }
             cx.reply(to, Ok(Reply::Done));
         });
@@ -330,6 +341,7 @@ impl Registry {
             key,
             name,
             address,
+            trust: Trust::System,
             role: None,
             signing_key: None,
             version: None,

@@ -20,13 +20,18 @@ impl Registry {
         policy.check_controller(key, rig)?;
         match command {
             Body::StartMiner(start) => self.may_be_started(start),
-            Body::DeployProfile(_) if policy.remote == Remote::StartStop => {
-                Err(Policy::only_start_stop("peers deploy nothing", rig))
-            }
-            Body::DeployProfile(deploy) => self.may_run_if_valid(&deploy.profile),
+            Body::DeployProfile(deploy) => self.may_be_deployed(&deploy.profile),
+            Body::CheckProfile(profile) => self.may_be_deployed(profile),
             Body::RestartMiner(command) => self.may_run_again(command.miner.as_deref()),
             _ => Ok(()),
         }
+    }
+
+    fn may_be_deployed(&self, profile: &Profile) -> Result<(), Fault> {
+        if self.setup.policy.remote == Remote::StartStop {
+            return Err(Policy::only_start_stop("peers deploy nothing", &self.setup.me.name));
+        }
+        self.may_run_if_valid(profile)
     }
 
     fn may_be_started(&self, start: &StartMiner) -> Result<(), Fault> {

@@ -25,6 +25,12 @@ impl Registry {
         self.profiles.values().map(rules::redact).collect()
     }
 
+    /// A rig's profiles, each with whether ours of that id is the same. Passwords are hidden and so not compared.
+    pub(super) fn compared(&self, theirs: Vec<Profile>) -> Vec<(Profile, Option<bool>)> {
+        let same = |p: &Profile| self.profiles.get(&p.id).map(|ours| rules::redact(ours) == *p);
+        theirs.into_iter().map(|p| (same(&p), p)).map(|(same, p)| (p, same)).collect()
+    }
+
     pub(super) fn add_profile(&mut self, profile: Profile, to: ReplyTo, cx: &mut Cx) {
         let profile = rules::complete(profile, None);
         if self.profiles.contains_key(&profile.id)

@@ -22,6 +22,8 @@ pub struct Waiting {
     /// The parts of a long answer so far.
     lines: Vec<String>,
     bytes: usize,
+    /// It would have changed nothing.
+    query: bool,
     then: Then<Result<(Body, Timestamp), Fault>>,
 }
 
@@ -48,8 +50,14 @@ impl Registry {
         }
         let id = self.random.word();
         self.timers.set(cx.now.mono.plus(patience), Timer::Request(id.clone()));
-        let waiting =
-            Waiting { key: *key, link, lines: Vec::new(), bytes: 0, then: Box::new(then) };
+        let waiting = Waiting {
+            key: *key,
+            link,
+            lines: Vec::new(),
+            bytes: 0,
+            query: body.is_query(),
+            then: Box::new(then),
+        };
         self.waiting.insert(id.clone(), waiting);
         cx.send(link, id, None, body);
     }
@@ -109,7 +117,10 @@ impl Registry {
         let result = match envelope.body {
             Body::Error(fault) => {
                 let fault = super::hostile::fault(&fault);
-                self.tell_of_refusal(key, &fault, cx);
+                if !waiting.query {
+                    self.tell_of_refusal(key, &fault, cx);
+                }
+                self.learn_clock(key, &fault, envelope.ts, cx);
                 Err(fault)
             }
             Body::LogLines(part) => {
@@ -133,6 +144,39 @@ impl Registry {
         let text = format!("{name} refused a command of this node: {}", fault.message);
         let about = About::peer(&name);
         self.raise(EventKind::PolicyRefused, Severity::Warning, about, text, cx);
+    }
+
+    /// A command came too late by the rig's clock: that may have jumped since the last ping.
+    fn learn_clock(&mut self, key: &PublicKey, fault: &Fault, there: Timestamp, cx: &Cx) {
+        if let Some(peer) = self.peers.get_mut(key).filter(|_| fault.code == Code::Expired) {
+            peer.clock_ahead = there.since_ms(cx.now.wall);
+        }
+    }
+
+    /// Asks for what `body` makes of a deadline, `valid` from now by the rig's clock. Where that clock had jumped, so
+    /// that the rig refused it as late and did nothing, it is asked once more.
+    fn order(
+        &mut self,
+        key: &PublicKey,
+        (valid, patience): (Duration, Duration),
+        body: impl Fn(Timestamp) -> Body + Send + 'static,
+        cx: &mut Cx,
+        then: impl FnOnce(&mut Self, Result<Body, Fault>, &mut Cx) + Send + 'static,
+    ) {
+        let key = *key;
+        let ahead = move |registry: &Self| registry.peers.get(&key).map_or(0, |p| p.clock_ahead);
+        let before = ahead(self);
+        let first = body(self.deadline_there(&key, valid, cx));
+        self.ask(&key, first, patience, cx, move |registry, result, cx| {
+            let late = matches!(&result, Err(fault) if fault.code == Code::Expired);
+            if late && before.abs_diff(ahead(registry)) > CLOCK_JUMP_MS {
+                let again = body(registry.deadline_there(&key, valid, cx));
+                return registry.ask(&key, again, patience, cx, |registry, result, cx| {
+                    then(registry, result.map(|(body, _)| body), cx);
+                });
+            }
+            then(registry, result.map(|(body, _)| body), cx);
+        });
     }
 
     /// The time by the rig's clock until which a command sent now may be carried out.
@@ -187,14 +231,16 @@ impl Registry {
         };
         let profile: Option<Profile> = self.find_profile(&what.profile_id).ok().cloned();
         let start = StartMiner {
-            deadline: self.deadline_there(&key, SLOW_COMMAND_VALID, cx),
+            deadline: Timestamp::default(),
             profile_id: profile.as_ref().map_or(what.profile_id, |p| p.id.clone()),
             profile,
             miner_type: what.miner_type,
             config: what.config.map(|c| *c),
         };
-        self.ask(&key, Body::StartMiner(Box::new(start)), SLOW_REQUEST, cx, |_, result, cx| {
-            let reply = result.and_then(|(body, _)| match body {
+        let body =
+            move |deadline| Body::StartMiner(Box::new(StartMiner { deadline, ..start.clone() }));
+        self.order(&key, (SLOW_COMMAND_VALID, SLOW_REQUEST), body, cx, |_, result, cx| {
+            let reply = result.and_then(|body| match body {
                 Body::MinerAck(mut ack) if ack.miners.len() == 1 => {
                     Ok(Reply::Started { miner: ack.miners.remove(0) })
                 }
@@ -218,10 +264,12 @@ impl Registry {
         };
         let (valid, patience) =
             if restart { (SLOW_COMMAND_VALID, SLOW_REQUEST) } else { (COMMAND_VALID, SLOW_STOP) };
-        let command = MinerCommand { deadline: self.deadline_there(&key, valid, cx), miner };
-        let body = if restart { Body::RestartMiner(command) } else { Body::StopMiner(command) };
-        self.ask(&key, body, patience, cx, |_, result, cx| {
-            let reply = result.and_then(|(body, _)| match body {
+        let body = move |deadline| {
+            let command = MinerCommand { deadline, miner: miner.clone() };
+            if restart { Body::RestartMiner(command) } else { Body::StopMiner(command) }
+        };
+        self.order(&key, (valid, patience), body, cx, |_, result, cx| {
+            let reply = result.and_then(|body| match body {
                 Body::MinerAck(ack) => Ok(Reply::Miners { status: ack.status, miners: ack.miners }),
                 other => Err(unexpected(&other)),
             });
@@ -236,11 +284,54 @@ impl Registry {
             Ok(found) => found,
             Err(fault) => return cx.reply(to, Err(fault)),
         };
-        let deadline = self.deadline_there(&key, SLOW_COMMAND_VALID, cx);
-        let body = Body::DeployProfile(Box::new(DeployProfile { deadline, profile }));
-        self.ask(&key, body, SLOW_REQUEST, cx, |_, result, cx| {
-            let reply = result.and_then(|(body, _)| match body {
+        let body = move |deadline| {
+            let profile = profile.clone();
+            Body::DeployProfile(Box::new(DeployProfile { deadline, profile }))
+        };
+        self.order(&key, (SLOW_COMMAND_VALID, SLOW_REQUEST), body, cx, |_, result, cx| {
+            let reply = result.and_then(|body| match body {
                 Body::DeployAck { .. } => Ok(Reply::Deployed),
+                other => Err(unexpected(&other)),
+            });
+            cx.reply(to, reply);
+        });
+    }
+
+    pub(super) fn remote_deploy_check(
+        &mut self,
+        text: &str,
+        profile_id: &str,
+        to: ReplyTo,
+        cx: &mut Cx,
+    ) {
+        let found =
+            self.find_rig(text).and_then(|key| Ok((key, self.find_profile(profile_id)?.clone())));
+        let (key, profile) = match found {
+            Ok(found) => found,
+            Err(fault) => return cx.reply(to, Err(fault)),
+        };
+        self.ask(&key, Body::CheckProfile(Box::new(profile)), REQUEST, cx, |_, result, cx| {
+            let reply = result.and_then(|(body, _)| match body {
+                Body::ProfileChecked(check) => {
+                    Ok(Reply::DeployCheck(super::hostile::deploy_check(check)))
+                }
+                other => Err(unexpected(&other)),
+            });
+            cx.reply(to, reply);
+        });
+    }
+
+    pub(super) fn remote_profiles(&mut self, text: &str, to: ReplyTo, cx: &mut Cx) {
+        let key = match self.find_rig(text) {
+            Ok(key) => key,
+            Err(fault) => return cx.reply(to, Err(fault)),
+        };
+        self.ask(&key, Body::ListProfiles {}, REQUEST, cx, |registry, result, cx| {
+            let reply = result.and_then(|(body, _)| match body {
+                Body::Profiles { profiles } => {
+                    let profiles = super::hostile::profiles(&profiles);
+                    Ok(Reply::RigProfiles(registry.compared(profiles)))
+                }
                 other => Err(unexpected(&other)),
             });
             cx.reply(to, reply);
@@ -261,6 +352,9 @@ impl Registry {
         });
     }
 }
+
+/// A rig's clock that is further from where it was believed to be has jumped.
+const CLOCK_JUMP_MS: u64 = 2_000;
 
 /// A stop is acknowledged when the miners are gone, or after 4 s with what still ends. With the time that the command
 /// is valid this stays under the wait, so that a stop answered "timed out" never happens afterwards.

@@ -11,7 +11,7 @@ use crate::model::miner::MinerState;
 use crate::model::node::Role;
 use crate::model::peer::PeerState;
 use crate::model::stats::{
-    AlgorithmTotal, FRESH_MS, MinerStats, NodeStats, REPORT_EVERY_S, RigState, Totals,
+    AlgorithmTotal, MinerStats, NodeStats, REPORT_EVERY_S, RigState, Totals,
 };
 use crate::model::time::Now;
 use crate::smsg::messages::Body;
@@ -38,7 +38,9 @@ impl Registry {
             load: self.host.load,
             memory: self.host.memory,
             temperature: self.host.temperature,
+            disk: self.host.disk,
             miners,
+            history: None,
         }
     }
 
@@ -49,14 +51,16 @@ impl Registry {
 
     /// Tells every linked controller how this node is doing.
     pub(super) fn report(&mut self, cx: &mut Cx) {
-        let links: Vec<LinkId> = self.peers.values().filter_map(listening).collect();
+        let listening = |(key, peer): (&PublicKey, &Peer)| Some((*key, listening(peer)?));
+        let links: Vec<(PublicKey, LinkId)> = self.peers.iter().filter_map(listening).collect();
         if links.is_empty() || !self.setup.me.role.obeys() {
             return;
         }
         let stats = self.own_stats(cx.now);
-        for link in links {
+        for (key, link) in links {
+            let stats = NodeStats { history: self.live(&key, cx), ..stats.clone() };
             let id = self.random.word();
-            cx.send(link, id, None, Body::Stats(Box::new(stats.clone())));
+            cx.send(link, id, None, Body::Stats(Box::new(stats)));
         }
     }
 
@@ -65,7 +69,7 @@ impl Registry {
         let Some(link) = self.peers.get(key).and_then(listening) else { return };
         if self.setup.me.role.obeys() {
             let id = self.random.word();
-            let stats = self.own_stats(cx.now);
+            let stats = NodeStats { history: self.live(key, cx), ..self.own_stats(cx.now) };
             cx.send(link, id, None, Body::Stats(Box::new(stats)));
         }
     }
@@ -78,11 +82,16 @@ impl Registry {
             return;
         }
         let mut stats = hostile::report(stats);
+        let history = stats.history.take();
         // Whatever it says of itself, these are ours to know.
         stats.node_id = key.node_id();
         stats.node_name.clone_from(&peer.record.name);
         stats.unreachable_since = None;
         peer.report = Some((Arc::new(stats), cx.now));
+        self.tally.reports += 1;
+        if let Some(live) = history {
+            self.take_live(key, *live, cx);
+        }
     }
 
     /// A rig's last report as it stands now: stale figures are no figures, and `asOf` is by our clock.
@@ -96,10 +105,7 @@ impl Registry {
             stats.state = RigState::Unreachable;
         }
         for miner in &mut stats.miners {
-            // Both times are by the rig's clock, so the difference of the clocks does not matter.
-            let older =
-                report.as_of.zip(miner.as_of).map_or(0, |(made, read)| made.since_ms(read).max(0));
-            if age.saturating_add(older) > FRESH_MS {
+            if !report.is_fresh(miner, age) {
                 miner.hashrate.now = None;
             }
         }
@@ -113,35 +119,58 @@ impl Registry {
 
     /// The farm: only fresh readings count, and only within an algorithm.
     pub(super) fn totals(&self, now: Now) -> Totals {
-        let mut totals = Totals::default();
-        let mut sums: BTreeMap<String, AlgorithmTotal> = BTreeMap::new();
+        let mut farm = Farm::default();
         for peer in self.peers.values() {
-            totals.rigs.count(peer.state(now), peer.is_rig());
-            if !peer.is_rig() || !peer.reachable(now) {
+            farm.add(peer, &self.rig_stats(peer, now), now);
+        }
+        farm.totals()
+    }
+}
+
+/// Totals in the making.
+#[derive(Default)]
+pub struct Farm {
+    totals: Totals,
+    sums: BTreeMap<String, AlgorithmTotal>,
+}
+
+impl Farm {
+    /// `stats` as [`Registry::rig_stats`] has them.
+    pub fn add(&mut self, peer: &Peer, stats: &NodeStats, now: Now) {
+        let Self { totals, sums } = self;
+        totals.rigs.count(peer.state(now), peer.is_rig());
+        if !peer.is_rig() || !peer.reachable(now) {
+            return;
+        }
+        let mut algorithms: BTreeMap<&str, usize> = BTreeMap::new();
+        for miner in &stats.miners {
+            totals.accepted += miner.accepted.unwrap_or(0);
+            totals.rejected += miner.rejected.unwrap_or(0);
+            let (Some(algorithm), Some(hashrate)) = (&miner.algorithm, miner.hashrate.now) else {
                 continue;
-            }
-            let stats = self.rig_stats(peer, now);
-            let mut algorithms: Vec<&str> = Vec::new();
-            for miner in &stats.miners {
-                totals.accepted += miner.accepted.unwrap_or(0);
-                totals.rejected += miner.rejected.unwrap_or(0);
-                let (Some(algorithm), Some(hashrate)) = (&miner.algorithm, miner.hashrate.now)
-                else {
-                    continue;
-                };
-                let sum = sums.entry(algorithm.clone()).or_default();
-                sum.hashrate += hashrate;
-                sum.miners += 1;
-                sum.simulated += usize::from(miner.simulated);
-                if !algorithms.contains(&algorithm.as_str()) {
-                    algorithms.push(algorithm);
-                    sum.rigs += 1;
-                }
+            };
+            let sum = sums.entry(algorithm.clone()).or_default();
+            sum.hashrate += hashrate;
+            sum.miners += 1;
+            sum.simulated += usize::from(miner.simulated);
+            let here = algorithms.entry(algorithm).or_default();
+            sum.rigs += usize::from(*here == 0);
+            *here += 1;
+        }
+        for (algorithm, miners) in algorithms {
+            if let Some(sum) = sums.get_mut(algorithm) {
+                let rate = peer.effective.rate(algorithm, miners, now.mono);
+                // A part of it is not the whole.
+                sum.effective =
+                    if sum.rigs == 1 { rate } else { sum.effective.zip(rate).map(|(a, b)| a + b) };
             }
         }
-        totals.algorithms =
-            sums.into_iter().map(|(algorithm, sum)| AlgorithmTotal { algorithm, ..sum }).collect();
-        totals
+    }
+
+    pub fn totals(self) -> Totals {
+        let sums = self.sums.into_iter();
+        let algorithms = sums.map(|(algorithm, sum)| AlgorithmTotal { algorithm, ..sum }).collect();
+        Totals { algorithms, ..self.totals }
     }
 }
 
@@ -162,7 +191,9 @@ fn nothing_yet(peer: &Peer, now: Now) -> NodeStats {
         load: None,
         memory: None,
         temperature: None,
+        disk: None,
         miners: Vec::new(),
+        history: None,
     }
 }
 

@@ -7,8 +7,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
 use super::{Cx, Out, Registry};
 use crate::bus::{
-    DialOutcome, DialRequest, Event, LinkEvent, LinkHandle, LinkId, MinerEvent, SpawnCommand,
-    StoreCommand,
+    AlertCommand, Call, Counters, DialOutcome, DialRequest, Event, HistoryCommand, LinkEvent,
+    LinkHandle, LinkId, MinerEvent, Request, SpawnCommand, StoreCommand,
 };
 use crate::logs::Logs;
 use crate::model::fault::{Code, Fault};
@@ -20,7 +20,20 @@ pub struct Ports {
     pub dialler: Sender<DialRequest>,
     pub spawner: Sender<SpawnCommand>,
     pub store: Sender<StoreCommand>,
+    pub alerts: Sender<AlertCommand>,
+    /// `None` where history is switched off.
+    pub history: Option<Sender<HistoryCommand>>,
     pub logs: Arc<Logs>,
+    pub counters: Arc<Counters>,
+    /// Who restarts this daemon when it hangs, if anybody does.
+    pub alive: Option<Alive>,
+}
+
+/// A sign of life, given only from within the loop: a registry that hangs falls silent.
+pub struct Alive {
+    pub every: Duration,
+    /// Must not block.
+    pub tell: Box<dyn Fn() + Send>,
 }
 
 /// Runs until [`Event::End`] or until nobody can send an event any more.
@@ -33,8 +46,17 @@ pub fn run(
 ) {
     let mut loop_ = Loop { links: HashMap::new(), ports, again: Vec::new() };
     let mut go_on = loop_.carry_out(first, &mut registry, clock());
+    let mut sign = clock().mono;
     while go_on {
-        let event = match registry.deadline() {
+        let now = clock().mono;
+        let sign_due = ports.alive.as_ref().map(|alive| {
+            if sign <= now {
+                (alive.tell)();
+                sign = now.plus(alive.every);
+            }
+            sign
+        });
+        let event = match [registry.deadline(), sign_due].into_iter().flatten().min() {
             Some(due) => events.recv_timeout(until(due, clock().mono)),
             None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
@@ -70,12 +92,22 @@ impl Loop<'_> {
                 None
             }
             Event::Link(LinkEvent::Down { link, .. }) => Some(*link),
+            Event::Call(Call { request: Request::Metrics, .. }) => {
+                self.note_queues();
+                None
+            }
             _ => None,
         };
         let out = registry.handle(event, now);
         let go_on = self.carry_out(out, registry, now);
         gone.map(|link| self.links.remove(&link));
         go_on
+    }
+
+    fn note_queues(&self) {
+        let Ports { dialler, spawner, store, history, counters, .. } = self.ports;
+        let rows = history.as_ref().map_or(0, Sender::len);
+        counters.waiting.note(store.len(), dialler.len(), spawner.len(), rows);
     }
 
     /// False when the loop is to end.
@@ -88,6 +120,7 @@ impl Loop<'_> {
                     if handle.outbox.try_send(message).is_err() {
                         crate::warning!("link {} takes no more messages: cutting it", link.0);
                         (handle.cut.0)();
+                        self.ports.counters.links_cut.one_more();
                     }
                 }
                 Out::Cut { link } => {
@@ -101,6 +134,14 @@ impl Loop<'_> {
                 Out::Dial(request) => self.dial(request),
                 Out::Spawn(command) => self.spawn(command),
                 Out::Store(command) => self.store(command),
+                Out::History(command) => {
+                    let Some(to) = &self.ports.history else { continue };
+                    if let Err(refused) = to.try_send(command) {
+                        let mut cx = Cx::new(now);
+                        registry.history_lost(refused.into_inner(), &mut cx);
+                        go_on &= self.carry_out(cx.out, registry, now);
+                    }
+                }
                 Out::Part { follow, to, part } => {
                     let lost = match to.try_send(part) {
                         Ok(()) => continue,
@@ -115,6 +156,12 @@ impl Loop<'_> {
                     Ok(()) => {}
                     Err(TrySendError::Full(part)) => registry.events_lost(follow, Some(&part)),
                     Err(TrySendError::Disconnected(_)) => registry.events_lost(follow, None),
+                },
+                Out::Alert(command) => self.alert(command),
+                Out::Live { follow, to, part } => match to.try_send(part) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(_)) => registry.live_lost(follow),
+                    Err(TrySendError::Disconnected(_)) => registry.unwatch(follow),
                 },
                 Out::ForgetLog { miner } => self.ports.logs.remove(&miner),
                 Out::Log(level, text) => log::line(level, format_args!("{text}")),
@@ -154,17 +201,137 @@ impl Loop<'_> {
         }
     }
 
+    fn alert(&mut self, command: AlertCommand) {
+        let Err(refused) = self.ports.alerts.try_send(command) else { return };
+        match refused.into_inner() {
+            AlertCommand::Notice(notice) => {
+                crate::error!("an alert is lost, too many wait: {}", notice.text);
+            }
+            AlertCommand::Overview { reply, .. } | AlertCommand::Test { reply, .. } => {
+                let fault = Fault::new(Code::Unavailable, "the alerts are busy");
+                drop(reply.try_send(Err(fault)));
+            }
+        }
+    }
+
     fn store(&mut self, command: StoreCommand) {
         let Err(refused) = self.ports.store.try_send(command) else { return };
         match refused.into_inner().ticket {
             Some(ticket) => {
+                self.ports.counters.changes_refused.one_more();
                 let fault = Fault::new(
                     Code::NotSaved,
                     "the disk is too slow: too many changes wait to be written",
                 );
                 self.again.push(Event::Stored { ticket, result: Err(fault) });
             }
-            None => crate::warning!("the store takes no more: a note was dropped"),
+            None => {
+                self.ports.counters.notes_dropped.one_more();
+                crate::warning!("the store takes no more: a note was dropped");
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crossbeam_channel::{Receiver, Sender};
+
+    use super::{Alive, Ports, run};
+    use crate::bus::{Event, SavedState, reply_channel, wire_channel};
+    use crate::logs::Logs;
+    use crate::model::key::PublicKey;
+    use crate::model::node::{NodeCard, Role};
+    use crate::model::policy::Policy;
+    use crate::model::time::Now;
+    use crate::registry::{Registry, tests::world};
+    use crate::sys::{clock, thread};
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A registry's loop that gives a sign every `every`, if at all; `clock` tells it the time. The events' sender
+    /// and the signs.
+    fn looping(
+        every: Option<Duration>,
+        clock: impl Fn() -> Now + Send + 'static,
+    ) -> (Sender<Event>, Receiver<()>) {
+        let (events, inbox) = wire_channel(8);
+        let (sign, signs) = wire_channel(1000);
+        let alive =
+            every.map(|every| Alive { every, tell: Box::new(move || _ = sign.try_send(())) });
+        thread::spawn("test-registry", move || {
+            let key = PublicKey([1; 32]);
+            let me = NodeCard {
+                id: key.node_id(),
+                name: "node".to_owned(),
+                role: Role::Worker,
+                public_key: key,
+                fingerprint: key.fingerprint(),
+                signing_key: key,
+                created_at: clock::wall(),
+            };
+            let setup = world::setup(me, Policy::default());
+            let (registry, first) = Registry::new(setup, SavedState::default(), clock::now());
+            let ports = Ports {
+                dialler: wire_channel(1).0,
+                spawner: wire_channel(1).0,
+                history: None,
+                store: wire_channel(1).0,
+                alerts: wire_channel(1).0,
+                logs: std::sync::Arc::new(Logs::on_disk(std::env::temp_dir(), wire_channel(1).0)),
+                counters: std::sync::Arc::default(),
+                alive,
+            };
+            run(registry, first, &inbox, &ports, clock);
+        })
+        .unwrap();
+        (events, signs)
+    }
+
+    #[test]
+    fn signs_of_life_come_as_long_as_the_loop_turns() {
+        let (events, signs) = looping(Some(Duration::from_millis(5)), clock::now);
+        for _ in 0..5 {
+            signs.recv_timeout(PATIENCE).unwrap();
+        }
+        events.send(Event::End).unwrap();
+        // The end of the loop drops the sender.
+        while signs.recv_timeout(PATIENCE).is_ok() {}
+        assert!(events.send(Event::End).is_err());
+    }
+
+    #[test]
+    fn a_registry_that_hangs_gives_no_sign() {
+        let (hang, hanging) = wire_channel::<()>(0);
+        let (hangs, told) = reply_channel();
+        let (_events, signs) = looping(Some(Duration::from_millis(5)), move || {
+            // Told to hang, it does not come back.
+            if hanging.try_recv().is_ok() {
+                let _ = hangs.try_send(());
+                let _ = hanging.recv();
+            }
+            clock::now()
+        });
+        signs.recv_timeout(PATIENCE).unwrap();
+        hang.send(()).unwrap();
+        told.recv_timeout(PATIENCE).unwrap();
+        while signs.try_recv().is_ok() {}
+        assert!(signs.recv_timeout(Duration::from_millis(200)).is_err());
+    }
+
+    #[test]
+    fn without_a_watchdog_the_loop_sleeps() {
+        let (asked, asks) = wire_channel(1000);
+        let (events, signs) = looping(None, move || {
+            let _ = asked.try_send(());
+            clock::now()
+        });
+        assert!(signs.recv_timeout(PATIENCE).is_err(), "the sender is gone at once");
+        // Setting out, it looks at the clock; then it waits for an event without looking again.
+        while asks.recv_timeout(Duration::from_millis(200)).is_ok() {}
+        assert!(asks.recv_timeout(Duration::from_millis(200)).is_err());
+        events.send(Event::End).unwrap();
     }
 }

@@ -19,6 +19,10 @@ pub enum Timer {
         run: u64,
     },
     MinerWait,
+    /// A rig may be asked for its history again.
+    History(PublicKey),
+    /// Those who watch are told what changed.
+    Live,
 }
 
 #[derive(Default)]
@@ -31,6 +35,15 @@ impl Timers {
 
     pub fn next(&self) -> Option<Mono> {
         self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[cfg(test)]
+    pub fn count(&self, wanted: &Timer) -> usize {
+        self.0.iter().filter(|Reverse((_, timer))| timer == wanted).count()
     }
 
     /// The next timer that is due by `now`, taken out.

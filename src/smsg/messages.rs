@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::EventRecord;
 use crate::model::fault::Fault;
-use crate::model::profile::{Profile, ProfileConfig};
+use crate::model::history::Batch;
+use crate::model::profile::{DeployCheck, Profile, ProfileConfig};
 use crate::model::stats::NodeStats;
 use crate::model::time::Timestamp;
 
@@ -30,6 +31,9 @@ pub enum Body {
     DeployAck {
         profile: String,
     },
+    /// What would deploying this profile change? Nothing is stored.
+    CheckProfile(Box<Profile>),
+    ProfileChecked(DeployCheck),
     ListProfiles {},
     Profiles {
         profiles: Vec<Profile>,
@@ -42,6 +46,11 @@ pub enum Body {
     EventsAck {
         heard: u64,
     },
+    /// What the sender has missed of the receiver's own history: everything behind the second `after`.
+    GetHistory {
+        after: i64,
+    },
+    HistoryBatch(Box<Batch>),
     Error(Fault),
     Bye {
         reason: String,
@@ -65,10 +74,14 @@ impl Body {
         "log_lines",
         "deploy_profile",
         "deploy_ack",
+        "check_profile",
+        "profile_checked",
         "list_profiles",
         "profiles",
         "events",
         "events_ack",
+        "get_history",
+        "history_batch",
         "error",
         "bye",
     ];
@@ -103,10 +116,14 @@ impl Body {
             Self::LogLines(_) => "log_lines",
             Self::DeployProfile(_) => "deploy_profile",
             Self::DeployAck { .. } => "deploy_ack",
+            Self::CheckProfile(_) => "check_profile",
+            Self::ProfileChecked(_) => "profile_checked",
             Self::ListProfiles {} => "list_profiles",
             Self::Profiles { .. } => "profiles",
             Self::Events { .. } => "events",
             Self::EventsAck { .. } => "events_ack",
+            Self::GetHistory { .. } => "get_history",
+            Self::HistoryBatch(_) => "history_batch",
             Self::Error(_) => "error",
             Self::Bye { .. } => "bye",
         }
@@ -121,7 +138,9 @@ impl Body {
                 | Self::GetLogs(_)
                 | Self::FollowLogs(_)
                 | Self::UnfollowLogs { .. }
+                | Self::CheckProfile(_)
                 | Self::ListProfiles {}
+                | Self::GetHistory { .. }
         )
     }
 }

@@ -41,6 +41,11 @@ pub fn state(db: &Connection, path: &Path, epoch: u64) -> Result<SavedState, Fau
             events_heard: all(db, "SELECT key, number FROM events_heard ORDER BY key", |row| {
                 Ok((PublicKey(row.get("key")?), row.get::<_, i64>("number")?.cast_unsigned()))
             })?,
+            alerts: all(db, "SELECT json FROM alerts ORDER BY key", |row| json(row, "json"))?,
+            mining: all(db, "SELECT id FROM mining_rigs ORDER BY id", |row| {
+                let id: String = row.get("id")?;
+                id.parse().map_err(|e: String| odd("id", &e))
+            })?,
         })
     };
     read().map_err(|e: rusqlite::Error| {
@@ -64,6 +69,7 @@ fn peer(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
         key: PublicKey(row.get("key")?),
         name: row.get("name")?,
         address: row.get("address")?,
+        trust: json(row, "trust")?,
         role: role.map(|r| r.parse()).transpose().map_err(|e: String| odd("role", &e))?,
         signing_key: row.get::<_, Option<[u8; 32]>>("signing_key")?.map(PublicKey),
         version: row.get("version")?,
@@ -80,6 +86,7 @@ fn join(row: &Row<'_>) -> rusqlite::Result<JoinRecord> {
     Ok(JoinRecord {
         invite: invite.parse().map_err(|e: String| odd("invite", &e))?,
         address: row.get("address")?,
+        trust: json(row, "trust")?,
         name: row.get("name")?,
         added_at: Timestamp(row.get("added_at")?),
     })

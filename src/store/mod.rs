@@ -1,6 +1,7 @@
 //! node.db: who is registered, which invites and profiles there are, what should run, and the audit log.
 //! One thread owns it. What it calls stored is on disk (WAL with synchronous=FULL).
 mod chain;
+pub mod history;
 mod load;
 mod ops;
 pub mod query;
@@ -47,10 +48,10 @@ pub fn open(path: &Path) -> Result<(Store, SavedState), Fault> {
     let db = Connection::open(path).map_err(|e| fault(path, &e))?;
     let mut store = Store { db, path: path.to_owned() };
     store.check()?;
-    schema::ours(&store.db, path)?;
+    schema::ours(&store.db, path, schema::NODE)?;
     let failed = |e: &rusqlite::Error| fault(path, e);
     store.settings().map_err(|e| failed(&e))?;
-    schema::migrate(&mut store.db, path)?;
+    schema::migrate(&mut store.db, path, schema::NODE)?;
     let wall = u64::try_from(clock::wall().0 / 1000).unwrap_or(0);
     let epoch = store.next_epoch(wall).map_err(|e| failed(&e))?;
     let state = load::state(&store.db, path, epoch)?;

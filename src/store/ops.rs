@@ -45,15 +45,7 @@ pub fn apply(db: &Connection, op: &StateOp, now: Timestamp) -> Result<(), Failur
                 &[&key.0, &at.0],
             )?;
         }
-        StateOp::PutJoin(join) => {
-            let JoinRecord { invite, address, name, added_at } = join;
-            run(
-                "INSERT INTO joins (id, invite, address, name, added_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (id) DO UPDATE SET
-                     invite = excluded.invite, address = excluded.address, name = excluded.name",
-                &[&invite.issuer().to_string(), &invite.to_string(), address, name, &added_at.0],
-            )?;
-        }
+        StateOp::PutJoin(join) => put_join(db, join)?,
         StateOp::DeleteJoin(id) => {
             run("DELETE FROM joins WHERE id = ?1", &[&id.to_string()])?;
         }
@@ -97,6 +89,19 @@ pub fn apply(db: &Connection, op: &StateOp, now: Timestamp) -> Result<(), Failur
                 refuse(Code::PeerNotFound, "that peer was removed meanwhile".to_owned())?;
             }
         }
+        StateOp::PutAlert(cause) => {
+            let sql = "INSERT OR REPLACE INTO alerts (key, json) VALUES (?1, ?2)";
+            run(sql, &[&cause.key(), &json(cause)])?;
+        }
+        StateOp::ForgetAlert(key) => drop(run("DELETE FROM alerts WHERE key = ?1", &[key])?),
+        StateOp::RigMines { node, mines } => {
+            let sql = if *mines {
+                "INSERT OR IGNORE INTO mining_rigs (id) VALUES (?1)"
+            } else {
+                "DELETE FROM mining_rigs WHERE id = ?1"
+            };
+            run(sql, &[&node.to_string()])?;
+        }
     }
     Ok(())
 }
@@ -114,11 +119,11 @@ fn put_peer(db: &Connection, peer: &PeerRecord) -> Result<(), Failure> {
         return Err(Failure::Refused(fault));
     }
     db.prepare_cached(
-        "INSERT INTO peers (key, name, address, role, signing_key, version, added_at, last_seen,
+        "INSERT INTO peers (key, name, address, trust, role, signing_key, version, added_at, last_seen,
                             labels, asking, last_command)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (key) DO UPDATE SET
-             name = excluded.name, address = excluded.address, role = excluded.role,
+             name = excluded.name, address = excluded.address, trust = excluded.trust, role = excluded.role,
              signing_key = excluded.signing_key, version = excluded.version,
              added_at = excluded.added_at, last_seen = excluded.last_seen,
              asking = excluded.asking,
@@ -128,6 +133,7 @@ fn put_peer(db: &Connection, peer: &PeerRecord) -> Result<(), Failure> {
         peer.key.0,
         peer.name,
         peer.address,
+        json(&peer.trust),
         peer.role.map(crate::model::node::Role::text),
         peer.signing_key.map(|k| k.0),
         peer.version,
@@ -137,6 +143,26 @@ fn put_peer(db: &Connection, peer: &PeerRecord) -> Result<(), Failure> {
         peer.asking,
         // Sequence numbers fill 64 bits; SQLite has signed ones, and they are never compared here.
         peer.last_command.cast_signed(),
+    ])?;
+    Ok(())
+}
+
+fn put_join(db: &Connection, join: &JoinRecord) -> Result<(), Failure> {
+    let JoinRecord { invite, address, trust, name, added_at } = join;
+    db.prepare_cached(
+        "INSERT INTO joins (id, invite, address, trust, name, added_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET
+             invite = excluded.invite, address = excluded.address, trust = excluded.trust,
+             name = excluded.name",
+    )?
+    .execute(params![
+        invite.issuer().to_string(),
+        invite.to_string(),
+        address,
+        json(trust),
+        name,
+        added_at.0,
     ])?;
     Ok(())
 }

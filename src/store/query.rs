@@ -1,4 +1,6 @@
-//! Reading node.db beside the store thread, over a connection of its own that cannot write.
+//! Reading node.db beside the store thread, over a connection of its own that cannot write; and mining.db likewise.
+pub mod history;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The tables, and how an older node.db becomes a newer one.
+//! The tables of node.db, and how an older database becomes a newer one.
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::model::fault::{Code, Fault};
 
 /// The n-th entry makes version n of version n - 1. Entries never change once released.
-const MIGRATIONS: &[&str] = &[FIRST];
+pub const NODE: &[&str] = &[FIRST];
 
 /// Times are milliseconds since 1970, keys and hashes the bytes themselves.
 const FIRST: &str = "
@@ -19,6 +19,7 @@ CREATE TABLE peers (
     key          BLOB PRIMARY KEY CHECK (length(key) = 32),
     name         TEXT NOT NULL UNIQUE,
     address      TEXT,
+    trust        TEXT NOT NULL,
     role         TEXT,
     signing_key  BLOB CHECK (length(signing_key) = 32),
     version      TEXT,
@@ -33,6 +34,7 @@ CREATE TABLE joins (
     id       TEXT PRIMARY KEY,
     invite   TEXT NOT NULL,
     address  TEXT NOT NULL,
+    trust    TEXT NOT NULL,
     name     TEXT,
     added_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -88,15 +90,24 @@ CREATE TABLE events_heard (
     key    BLOB PRIMARY KEY CHECK (length(key) = 32),
     number INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE alerts (
+    key  TEXT PRIMARY KEY,
+    json TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mining_rigs (
+    id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 ";
 
-/// Brings the database to the newest version, a transaction a step.
+/// Brings the database to the newest version, a transaction a step of `steps`.
 ///
 /// # Errors
 /// It is of a newer version, another program's, or cannot be written.
-pub fn migrate(db: &mut Connection, path: &Path) -> Result<(), Fault> {
+pub fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), Fault> {
     let failed = |e: rusqlite::Error| super::fault(path, &e);
-    for (sql, next) in MIGRATIONS.iter().zip(1_i64..) {
+    for (sql, next) in steps.iter().zip(1_i64..) {
         let step = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let version = version(&step).map_err(failed)?;
         if version >= next {
@@ -113,9 +124,9 @@ pub fn migrate(db: &mut Connection, path: &Path) -> Result<(), Fault> {
 ///
 /// # Errors
 /// The sentence says what it is instead.
-pub fn ours(db: &Connection, path: &Path) -> Result<(), Fault> {
+pub fn ours(db: &Connection, path: &Path, steps: &[&str]) -> Result<(), Fault> {
     let failed = |e: rusqlite::Error| super::fault(path, &e);
-    let (version, newest) = (version(db).map_err(failed)?, MIGRATIONS.len() as i64);
+    let (version, newest) = (version(db).map_err(failed)?, steps.len() as i64);
     if version > newest {
         let text = format!(
             "{} was written by a newer miner-cli (its format is {version}, this program knows up to {newest})",

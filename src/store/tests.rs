@@ -18,6 +18,7 @@ use crate::model::node::Role;
 use crate::model::peer::{JoinRecord, PeerRecord};
 use crate::model::profile::Profile;
 use crate::model::time::Timestamp;
+use crate::model::trust::{Pin, Trust};
 use crate::sys::clock;
 
 /// A folder that goes when the test ends.
@@ -57,6 +58,7 @@ pub fn peer(number: u8, name: &str) -> PeerRecord {
         key: PublicKey([number; 32]),
         name: name.to_owned(),
         address: None,
+        trust: Trust::System,
         role: None,
         signing_key: None,
         version: None,
@@ -70,7 +72,8 @@ pub fn peer(number: u8, name: &str) -> PeerRecord {
 
 fn full_peer() -> PeerRecord {
     PeerRecord {
-        address: Some("192.168.1.100:9091".to_owned()),
+        address: Some("wss://192.168.1.100:9091".to_owned()),
+        trust: Trust::Pin(Pin([7; 32])),
         role: Some(Role::Worker),
         signing_key: Some(PublicKey([9; 32])),
         version: Some("0.1.0".to_owned()),
@@ -85,7 +88,8 @@ fn full_peer() -> PeerRecord {
 fn join(number: u8) -> JoinRecord {
     JoinRecord {
         invite: InviteCode::new([number; 16], &PublicKey([number; 32])),
-        address: "10.0.0.7:9091".to_owned(),
+        address: "wss://10.0.0.7:9091".to_owned(),
+        trust: Trust::Ca("-----BEGIN".to_owned()),
         name: Some(format!("node-{number}")),
         added_at: Timestamp(5),
     }
@@ -181,6 +185,7 @@ fn everything_survives_a_restart() {
         epoch: state.epoch,
         events: vec![event(7), event(8)],
         events_heard: vec![(PublicKey([1; 32]), 1 << 63)],
+        ..SavedState::default()
     };
     assert_eq!(state, wanted);
     assert_eq!(audited(&folder.db()), ["start_miner"]);

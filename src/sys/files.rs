@@ -10,6 +10,8 @@ use crate::sys::random;
 
 /// Mode of files that only their owner may read.
 pub const PRIVATE: u32 = 0o600;
+/// … and that its group may read, too: what the system's service tells those who may use it.
+pub const GROUP: u32 = 0o640;
 
 /// A failed write or change of `path` as a sentence that names it, with what to do where that is known.
 #[must_use]
@@ -91,14 +93,14 @@ pub fn read_small(path: &Path, most: usize) -> Result<Option<Vec<u8>>, Fault> {
     }
 }
 
-/// Reads a secret. The file must belong to this user, and nobody else may read or write it. A symbolic link is
-/// followed, and the file that it leads to is judged.
+/// Reads a secret. The file must belong to this user, and its mode be at most `widest`: [`PRIVATE`] or [`GROUP`]. A
+/// symbolic link is followed, and the file that it leads to is judged.
 ///
 /// # Errors
-/// Another owner, a mode wider than 0600 (the sentence says how to mend it), too long, or unreadable.
-pub fn read_private(path: &Path, most: usize) -> Result<Vec<u8>, Fault> {
+/// Another owner, a wider mode (the sentence says how to mend it), too long, or unreadable.
+pub fn read_private(path: &Path, most: usize, widest: u32) -> Result<Vec<u8>, Fault> {
     let file = open(path).map_err(|e| not_read(path, &e))?;
-    check_private(&file, path)?;
+    check_private(&file, path, widest)?;
     read_to_end(file, path, most)
 }
 
@@ -123,11 +125,11 @@ fn read_to_end(file: File, path: &Path, most: usize) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// Whether an open file (`path` is for the message) is its owner's alone, and the owner is this user.
+/// Whether an open file (`path` is for the message) belongs to this user and its mode is at most `widest`.
 ///
 /// # Errors
 /// `CONFLICT`, with the command that mends it.
-pub fn check_private(file: &File, path: &Path) -> Result<(), Fault> {
+pub fn check_private(file: &File, path: &Path, widest: u32) -> Result<(), Fault> {
     let about = file.metadata().map_err(|e| not_read(path, &e))?;
     let (owner, us) = (about.uid(), effective_user());
     if owner != us {
@@ -136,11 +138,13 @@ pub fn check_private(file: &File, path: &Path) -> Result<(), Fault> {
             .hint("run as the user that owns it, or choose another folder with --home"));
     }
     let mode = about.mode() & 0o777;
-    if mode & 0o177 != 0 {
-        let text =
-            format!("{} may be used by others (mode {mode:04o}): 0600 is wanted", path.display());
+    if mode & !widest != 0 {
+        let text = format!(
+            "{} may be used by others (mode {mode:04o}): {widest:04o} is wanted",
+            path.display()
+        );
         return Err(
-            Fault::new(Code::Conflict, text).hint(format!("chmod 600 '{}'", path.display()))
+            Fault::new(Code::Conflict, text).hint(format!("chmod {widest:o} '{}'", path.display()))
         );
     }
     Ok(())

@@ -4,7 +4,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::{
-    check_private, lock, not_saved, private_folder, read_private, read_small, write_atomic,
+    GROUP, PRIVATE, check_private, lock, not_saved, private_folder, read_private, read_small,
+    write_atomic,
 };
 use crate::model::fault::Code;
 
@@ -105,7 +106,7 @@ fn a_secret_that_others_may_read_is_refused() {
         (0o700, false),
     ] {
         let path = folder.file(&format!("key-{bits:o}"), bits);
-        let read = read_private(&path, 100);
+        let read = read_private(&path, 100, PRIVATE);
         assert_eq!(read.is_ok(), fine, "{bits:o}");
         if let Err(fault) = read {
             assert_eq!(fault.code, Code::Conflict);
@@ -121,7 +122,16 @@ fn a_link_to_a_secret_is_judged_by_the_secret() {
     for (bits, fine) in [(0o600, true), (0o644, false)] {
         let path = folder.0.join(format!("link-{bits:o}"));
         symlink(folder.file(&format!("key-{bits:o}"), bits), &path).unwrap();
-        assert_eq!(read_private(&path, 100).is_ok(), fine, "{bits:o}");
+        assert_eq!(read_private(&path, 100, PRIVATE).is_ok(), fine, "{bits:o}");
+    }
+}
+
+#[test]
+fn what_a_group_shares_may_be_read_by_it_and_no_further() {
+    let folder = Folder::new();
+    for (bits, fine) in [(0o600, true), (0o640, true), (0o660, false), (0o644, false)] {
+        let path = folder.file(&format!("token-{bits:o}"), bits);
+        assert_eq!(read_private(&path, 100, GROUP).is_ok(), fine, "{bits:o}");
     }
 }
 
@@ -135,7 +145,7 @@ fn a_secret_of_another_user_is_refused() {
     } else {
         path // Not root: process 1 is another user's.
     };
-    let fault = check_private(&File::open(path).unwrap(), path).unwrap_err();
+    let fault = check_private(&File::open(path).unwrap(), path, PRIVATE).unwrap_err();
     assert!(fault.message.contains("belongs to user"), "{fault}");
 }
 
@@ -147,7 +157,7 @@ fn what_is_too_long_or_no_regular_file_is_refused() {
     assert!(read_small(&path, 2).unwrap_err().message.contains("longer than 2 bytes"));
     assert!(read_small(&folder.0, 10).unwrap_err().message.contains("no regular file"));
     assert_eq!(read_small(&folder.0.join("none"), 10).unwrap(), None);
-    assert!(read_private(&folder.0.join("none"), 10).is_err());
+    assert!(read_private(&folder.0.join("none"), 10, PRIVATE).is_err());
 }
 
 #[test]

@@ -2,11 +2,13 @@
 use std::fs;
 use std::path::Path;
 
+use super::disk;
 use crate::model::stats::{Host, Memory};
 
+/// `data` is the folder whose disk matters.
 #[must_use]
-pub fn read() -> Host {
-    read_from(Path::new("/proc"), Path::new("/sys"))
+pub fn read(data: &Path) -> Host {
+    Host { disk: disk::space(data).ok(), ..read_from(Path::new("/proc"), Path::new("/sys")) }
 }
 
 fn read_from(proc: &Path, sys: &Path) -> Host {
@@ -16,6 +18,7 @@ fn read_from(proc: &Path, sys: &Path) -> Host {
         memory: memory(&text("meminfo")),
         temperature: temperature(sys),
         uptime: first_number(&text("uptime")).map(|seconds| seconds as u64),
+        disk: None,
     }
 }
 
@@ -114,6 +117,7 @@ mod tests {
     fn what_is_absent_or_broken_is_unknown() {
         let nowhere = Path::new("/does/not/exist");
         assert_eq!(read_from(nowhere, nowhere), Host::default());
-        assert!(read().memory.is_some_and(|m| m.total >= m.available));
+        assert!(read(nowhere).memory.is_some_and(|m| m.total >= m.available));
+        assert!(read(nowhere).disk.is_none() && read(Path::new("/")).disk.is_some());
     }
 }

@@ -1,12 +1,15 @@
-//! One line an event on stderr: time, level, text. systemd's journal takes the level from the `<n>` prefix
-//! where `JOURNAL_STREAM` is set. Secrets never go here.
+//! One line an event on stderr: time, level, text, or the same as JSON. Where stderr is systemd's journal, that gets
+//! the level as its `<n>` prefix, and has the time itself. Secrets never go here.
 use std::fmt::Arguments;
+use std::fs::File;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::model::time::Mono;
+use crate::model::time::{Mono, Timestamp};
 use crate::sys::clock;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,6 +33,53 @@ impl std::str::FromStr for Level {
             _ => Err(format!("{text:?} is no log level: error, warn, info or debug")),
         }
     }
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// What a line looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Format {
+    #[default]
+    Text,
+    /// `{"time":"…","level":"info","message":"…"}`
+    Json,
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("{text:?} is no log format: text or json")),
+        }
+    }
+}
+
+static JSON: AtomicBool = AtomicBool::new(false);
+
+pub fn set_format(format: Format) {
+    JSON.store(format == Format::Json, Ordering::Relaxed);
+}
+
+/// From now on a panic is one line of the log, too.
+pub fn take_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.to_string().replace('\n', " ");
+        let thread = std::thread::current();
+        line(Level::Error, format_args!("thread {}: {text}", thread.name().unwrap_or("unnamed")));
+    }));
 }
 
 static MOST: AtomicU8 = AtomicU8::new(Level::Info as u8);
@@ -88,20 +138,37 @@ pub fn line(level: Level, text: Arguments<'_>) {
     if level as u8 > MOST.load(Ordering::Relaxed) {
         return;
     }
-    let word = match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-    };
-    // One write a line, so that lines of several threads never mix; control bytes of strangers end here.
-    let text = crate::model::text::clean(&text.to_string(), 2000);
-    let line = if std::env::var_os("JOURNAL_STREAM").is_some() {
-        format!("<{}>{word}: {text}\n", level as u8)
-    } else {
-        format!("{} {word}: {text}\n", clock::wall())
-    };
+    let format = if JSON.load(Ordering::Relaxed) { Format::Json } else { Format::Text };
+    let line = written(format, to_journal(), clock::wall(), level, &text.to_string());
+    // One write a line, so that lines of several threads never mix.
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// The line with its end. Control bytes of strangers stop here.
+fn written(format: Format, journal: bool, now: Timestamp, level: Level, text: &str) -> String {
+    let (word, text) = (level.word(), crate::model::text::clean(text, 2000));
+    let prefix = if journal { format!("<{}>", level as u8) } else { String::new() };
+    match format {
+        Format::Json => {
+            let time = now.to_string();
+            let line = serde_json::json!({"time": time, "level": word, "message": text});
+            format!("{prefix}{line}\n")
+        }
+        Format::Text if journal => format!("{prefix}{word}: {text}\n"),
+        Format::Text => format!("{now} {word}: {text}\n"),
+    }
+}
+
+/// Whether stderr is the journal: `JOURNAL_STREAM` names the device and inode of the journal's own socket, and stands
+/// in the environment of processes whose output was redirected, too.
+fn to_journal() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let stderr = std::io::stderr().as_fd().try_clone_to_owned().map(File::from);
+        let Ok(about) = stderr.and_then(|stderr| stderr.metadata()) else { return false };
+        std::env::var("JOURNAL_STREAM")
+            .is_ok_and(|named| named == format!("{}:{}", about.dev(), about.ino()))
+    })
 }
 
 #[macro_export]
@@ -124,8 +191,8 @@ macro_rules! seldom {
 
 #[cfg(test)]
 mod tests {
-    use super::{SELDOM, Seldom};
-    use crate::model::time::Mono;
+    use super::{Format, Level, SELDOM, Seldom, written};
+    use crate::model::time::{Mono, Timestamp};
     use std::time::Duration;
 
     #[test]
@@ -151,5 +218,23 @@ mod tests {
             Some("x (and 999 more of this kind before it)")
         );
         assert_eq!(kind.take(later.plus(SELDOM), "y".to_owned()).as_deref(), Some("y"));
+    }
+    #[test]
+    fn a_line_is_plain_prefixed_for_the_journal_or_json() {
+        let line = |format, journal| {
+            written(format, journal, Timestamp(1_700_000_000_000), Level::Warn, "a \x1b[1m\"b\"\nc")
+        };
+        let time = "2023-11-14T22:13:20.000Z";
+        assert_eq!(line(Format::Text, false), format!("{time} warn: a [1m\"b\"c\n"));
+        assert_eq!(line(Format::Text, true), "<4>warn: a [1m\"b\"c\n");
+        for (journal, prefix) in [(false, ""), (true, "<4>")] {
+            let line = line(Format::Json, journal);
+            let json: serde_json::Value =
+                serde_json::from_str(line.strip_prefix(prefix).unwrap()).unwrap();
+            let wanted =
+                serde_json::json!({"time": time, "level": "warn", "message": "a [1m\"b\"c"});
+            assert_eq!(json, wanted);
+        }
+        assert!("loud".parse::<Format>().is_err());
     }
 }

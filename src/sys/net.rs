@@ -1,8 +1,22 @@
 //! TCP with deadlines: one [`Instant`] bounds everything that a stranger can draw out.
-use std::borrow::Borrow;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How many finished connections may wait to be accepted: all rigs of a large farm call within a second when their
+/// controller is back. The kernel has a limit of its own, usually 4,096.
+const QUEUE: libc::c_int = 4_096;
+
+/// Lengthens the queue of a listener, which is made with room for 128.
+#[expect(unsafe_code, reason = "listen on a descriptor that is borrowed for the call")]
+pub fn lengthen_queue(listener: &TcpListener) {
+    // Linux takes the new length of a socket that listens already; where it does not, the old one stays.
+    unsafe {
+        libc::listen(listener.as_raw_fd(), QUEUE);
+    }
+}
 
 /// Connects to `host:port`, trying every address of the name until `deadline`. TCP_NODELAY is set.
 ///
@@ -35,33 +49,55 @@ pub fn left(deadline: Instant) -> io::Result<Duration> {
     Ok(left)
 }
 
-/// A stream whose every read and write ends at one deadline, however slowly the other side drips.
+/// A socket that may be used by several threads at once, each with a deadline of its own.
 /// A read or write past it fails with `TimedOut`.
-/// The socket may be shared (`Arc<TcpStream>`), which spares the file descriptor of a `try_clone`.
-#[derive(Debug)]
-pub struct DeadlineStream<S = TcpStream> {
-    stream: S,
-    deadline: Instant,
+pub trait Timed {
+    /// # Errors
+    /// Those of the socket, and `TimedOut`.
+    fn read_until(&self, buf: &mut [u8], deadline: Instant) -> io::Result<usize>;
+
+    /// # Errors
+    /// Those of the socket, and `TimedOut`.
+    fn write_until(&self, buf: &[u8], deadline: Instant) -> io::Result<usize>;
 }
 
-impl<S: Borrow<TcpStream>> DeadlineStream<S> {
-    #[must_use]
-    pub fn new(stream: S, deadline: Instant) -> Self {
-        Self { stream, deadline }
+impl Timed for TcpStream {
+    fn read_until(&self, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        unstopped(|| {
+            self.set_read_timeout(Some(left(deadline)?))?;
+            let mut stream = self;
+            stream.read(buf)
+        })
     }
 
-    pub fn set_deadline(&mut self, deadline: Instant) {
-        self.deadline = deadline;
+    fn write_until(&self, buf: &[u8], deadline: Instant) -> io::Result<usize> {
+        unstopped(|| {
+            self.set_write_timeout(Some(left(deadline)?))?;
+            let mut stream = self;
+            stream.write(buf)
+        })
+    }
+}
+
+/// Sharing spares the file descriptor of a `try_clone`.
+impl<S: Timed> Timed for Arc<S> {
+    fn read_until(&self, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        self.as_ref().read_until(buf, deadline)
     }
 
-    #[must_use]
-    pub fn get_ref(&self) -> &TcpStream {
-        self.stream.borrow()
+    fn write_until(&self, buf: &[u8], deadline: Instant) -> io::Result<usize> {
+        self.as_ref().write_until(buf, deadline)
     }
+}
 
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.stream
+/// A process that was stopped and goes on (SIGSTOP and SIGCONT, a debugger, a laptop's lid) finds its waits on sockets
+/// with a time-out interrupted, handlers or not (signal(7)): that is no reason to lose a link.
+fn unstopped(mut wait: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match wait() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map_err(named),
+        }
     }
 }
 
@@ -70,22 +106,37 @@ fn named(e: io::Error) -> io::Error {
     if e.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { e }
 }
 
-impl<S: Borrow<TcpStream>> Read for DeadlineStream<S> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut stream = self.get_ref();
-        stream.set_read_timeout(Some(left(self.deadline)?))?;
-        stream.read(buf).map_err(named)
+/// A stream whose every read and write ends at one deadline, however slowly the other side drips.
+#[derive(Debug)]
+pub struct DeadlineStream<S = TcpStream> {
+    stream: S,
+    deadline: Instant,
+}
+
+impl<S: Timed> DeadlineStream<S> {
+    #[must_use]
+    pub fn new(stream: S, deadline: Instant) -> Self {
+        Self { stream, deadline }
+    }
+
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 }
 
-impl<S: Borrow<TcpStream>> Write for DeadlineStream<S> {
+impl<S: Timed> Read for DeadlineStream<S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.stream.read_until(buf, self.deadline)
+    }
+}
+
+impl<S: Timed> Write for DeadlineStream<S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let mut stream = self.get_ref();
-        stream.set_write_timeout(Some(left(self.deadline)?))?;
-        stream.write(buf).map_err(named)
+        self.stream.write_until(buf, self.deadline)
     }
 
+    /// Nothing is held back.
     fn flush(&mut self) -> io::Result<()> {
-        self.get_ref().flush()
+        Ok(())
     }
 }

@@ -3,7 +3,8 @@
 //! A child leads a process group of its own and dies with the *thread* that made it (PR_SET_PDEATHSIG): call
 //! [`spawn`] on a thread that lives as long as the child should. Programs with setuid or file capabilities lose that
 //! tie at exec.
-use std::io::{self, PipeReader, Read as _};
+use std::fs::File;
+use std::io::{self, PipeReader, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -56,18 +57,23 @@ pub struct Group {
 ///
 /// # Errors
 /// The program cannot be run, or no process or pipe can be had.
-#[allow(unsafe_code, clippy::disallowed_methods)]
 pub fn spawn(program: &Program<'_>) -> io::Result<(Group, PipeReader)> {
     let (output, writer) = io::pipe()?;
+    let group = launch(program, Stdio::null(), writer.try_clone()?.into(), writer.into())?;
+    Ok((group, output))
+}
+
+#[allow(unsafe_code, clippy::disallowed_methods)]
+fn launch(program: &Program<'_>, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> io::Result<Group> {
     let mut command = Command::new(program.path);
     command
         .args(program.args)
         .env_clear()
         .envs(program.env.iter().map(|(name, value)| (name, value)))
         .current_dir(program.folder)
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer)
+        .stdin(stdin)
+        .stdout(stdout)
+        .stderr(stderr)
         .process_group(0);
     let parent = std::process::id();
     // SAFETY: between fork and exec only async-signal-safe calls are made (prctl, getppid), and nothing allocates.
@@ -83,10 +89,8 @@ pub fn spawn(program: &Program<'_>) -> io::Result<(Group, PipeReader)> {
             Ok(())
         });
     }
-    // `command` holds the writing end of the pipe: it must be gone for the reader to see the end.
-    let leader = command.spawn()?;
-    drop(command);
-    Ok((Group { leader }, output))
+    // `command` holds the writing end of a pipe and is gone at the end: else its reader would never see the end.
+    Ok(Group { leader: command.spawn()? })
 }
 
 impl Group {
@@ -142,6 +146,32 @@ pub fn output(program: &Program<'_>, deadline: Instant, most: usize) -> io::Resu
     let read = read_until(&mut pipe, deadline, most);
     group.reap()?;
     read
+}
+
+/// Runs a program with `input` on its stdin and its output thrown away, until it ends. It and its group are killed at
+/// `deadline`.
+///
+/// # Errors
+/// The program cannot be run, or does not end in time.
+pub fn feed(program: &Program<'_>, input: &[u8], deadline: Instant) -> io::Result<Exit> {
+    let group = launch(program, memory_file(input)?.into(), Stdio::null(), Stdio::null())?;
+    let ended = Stranger::open(group.pid()).and_then(|one| one.ends_by(deadline));
+    let exit = group.reap()?;
+    ended?;
+    Ok(exit)
+}
+
+/// A file in memory with this in it, to be read from its beginning: no reader can make its writer wait, as with a pipe.
+#[allow(unsafe_code)]
+fn memory_file(bytes: &[u8]) -> io::Result<File> {
+    // SAFETY: the name is a NUL-terminated string that outlives the call.
+    let fd = unsafe { libc::memfd_create(c"input".as_ptr(), libc::MFD_CLOEXEC) };
+    check(fd)?;
+    // SAFETY: the kernel has just given us this descriptor; nobody else has it.
+    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 fn read_until(pipe: &mut PipeReader, deadline: Instant, most: usize) -> io::Result<Vec<u8>> {
@@ -227,7 +257,11 @@ impl Stranger {
         let group = self.signal_group();
         self.signal(libc::SIGKILL)?;
         group?;
-        // A pidfd can be read once its process has ended.
+        self.ends_by(deadline)
+    }
+
+    /// Waits for its end: a pidfd can be read from then on.
+    fn ends_by(&self, deadline: Instant) -> io::Result<()> {
         match poll::readable([self.pidfd.as_fd()], Some(deadline))? {
             [true] => Ok(()),
             [false] => Err(io::ErrorKind::TimedOut.into()),
@@ -277,7 +311,7 @@ fn check(answer: libc::c_int) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Program, Signal, Stranger, identity, output, spawn, start_time};
+    use super::{Program, Signal, Stranger, feed, identity, output, spawn, start_time};
     use std::io::Read as _;
     use std::path::Path;
     use std::time::{Duration, Instant};
@@ -308,6 +342,17 @@ mod tests {
     fn what_does_not_end_in_time_is_killed_with_its_group() {
         let soon = Instant::now() + Duration::from_millis(100);
         let error = shell("sleep 60 & sleep 60", |p| output(p, soon, 1000)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_program_is_fed_and_killed_with_its_group_when_it_does_not_end() {
+        let exit = shell("read line; test \"$line\" = hello", |p| feed(p, b"hello\n", far()));
+        assert_eq!(exit.unwrap().code, Some(0));
+        let large = vec![b'x'; 1 << 20];
+        assert_eq!(shell("exit 3", |p| feed(p, &large, far())).unwrap().code, Some(3));
+        let soon = Instant::now() + Duration::from_millis(100);
+        let error = shell("sleep 60 & sleep 60", |p| feed(p, b"", soon)).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     }
 

@@ -1,8 +1,8 @@
-//! SIGTERM, SIGINT and SIGCHLD as calls on an ordinary thread of their own.
+//! SIGTERM, SIGINT, SIGCHLD and SIGHUP as calls on an ordinary thread of their own.
 use std::io;
 use std::thread::JoinHandle;
 
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::thread;
@@ -14,7 +14,8 @@ pub struct Watch {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Calls `on_stop` at every SIGTERM and SIGINT, and `on_child` when a child may have ended. Both run on the thread
+/// Calls `on_stop` at every SIGTERM and SIGINT, `on_child` when a child may have ended, and `on_hangup`
+/// at SIGHUP. All run on the thread
 /// `signals`, so they must not block for long. Signals that come together may be told once.
 ///
 /// # Errors
@@ -22,12 +23,17 @@ pub struct Watch {
 pub fn watch(
     on_stop: impl Fn() + Send + 'static,
     on_child: impl Fn() + Send + 'static,
+    on_hangup: impl Fn() + Send + 'static,
 ) -> io::Result<Watch> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGCHLD])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGCHLD, SIGHUP])?;
     let handle = signals.handle();
     let thread = thread::spawn("signals", move || {
         for signal in signals.forever() {
-            if signal == SIGCHLD { on_child() } else { on_stop() }
+            match signal {
+                SIGCHLD => on_child(),
+                SIGHUP => on_hangup(),
+                _ => on_stop(),
+            }
         }
     })?;
     Ok(Watch { handle, thread: Some(thread) })

@@ -14,6 +14,7 @@ use miner_cli::http::{GateOptions, HttpContext, HttpServer, Limits, serve};
 use miner_cli::logs::Logs;
 use miner_cli::model::fault::Fault;
 use miner_cli::sys;
+use miner_cli::tls::Server;
 use serde_json::Value;
 
 pub const TOKEN: &str = "0123456789abcdef";
@@ -38,7 +39,16 @@ pub fn start(
 }
 
 /// A registry that does what it likes with a call.
-pub fn start_with(limits: Limits, mut take: impl FnMut(Call) + Send + 'static) -> Daemon {
+pub fn start_with(limits: Limits, take: impl FnMut(Call) + Send + 'static) -> Daemon {
+    start_under(limits, None, take)
+}
+
+/// The same under TLS.
+pub fn start_under(
+    limits: Limits,
+    tls: Option<Arc<Server>>,
+    mut take: impl FnMut(Call) + Send + 'static,
+) -> Daemon {
     let (events, inbox): (_, Receiver<Event>) = bus::wire_channel(256);
     let registry = sys::thread::spawn("registry", move || {
         for event in inbox {
@@ -55,12 +65,14 @@ pub fn start_with(limits: Limits, mut take: impl FnMut(Call) + Send + 'static) -
     let context = HttpContext {
         events,
         logs: logs.clone(),
+        counters: Arc::default(),
         node_db: dir.join("node.db"),
+        mining_db: None,
         token: TOKEN.to_owned(),
         hosts: vec!["farm.lan".to_owned()],
         version: "1.2.3",
     };
-    let options = GateOptions { listeners: vec![listener], gate_dir: dir.clone(), limits };
+    let options = GateOptions { listeners: vec![listener], gate_dir: dir.clone(), limits, tls };
     let server = serve(options, context).unwrap();
     let address = server.addresses()[0];
     Daemon { address, logs, dir, server: Some(server), registry: Some(registry.unwrap()) }

@@ -90,3 +90,25 @@ fn a_daemon_that_is_told_to_end_ends_its_miners_and_answers_with_0() {
     until("the controller was told", || controller.state("rig-alpha") == "unreachable");
     pause();
 }
+
+#[test]
+fn a_daemon_that_is_stopped_for_a_moment_keeps_its_links() {
+    let (controller, rig) = pair();
+    for node in [&controller, &rig] {
+        node.signal(STOP);
+        until("it is stopped", || stopped(node.pid()));
+        node.signal(CONT);
+        until("it answers", || node.cli(&["node", "info"]).code == 0);
+        controller.cli(&["peer", "ping", "rig-alpha", "--count", "1"]).ok();
+    }
+    for node in [&controller, &rig] {
+        let events = node.json(&["events"]);
+        let lost = events.as_array().unwrap().iter().filter(|e| e["kind"] == "peer-lost").count();
+        assert_eq!(lost, 0, "{}", node.log());
+    }
+}
+
+fn stopped(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().any(|line| line.starts_with("State:\tT"))
+}

@@ -40,6 +40,8 @@ impl Drop for Folder {
 pub struct Node {
     pub folder: Folder,
     daemon: Option<Child>,
+    /// What every program of this node is started with: `ip netns exec …`, `prlimit …`.
+    around: Vec<String>,
 }
 
 /// What a command line said.
@@ -77,7 +79,13 @@ impl Said {
 impl Node {
     /// A folder without identity or daemon.
     pub fn bare(name: &str) -> Self {
-        Self { folder: Folder::new(name), daemon: None }
+        Self::bare_around(name, &[])
+    }
+
+    /// The same, its programs started by another one that puts itself out of the way (`exec`).
+    pub fn bare_around(name: &str, around: &[&str]) -> Self {
+        let around = around.iter().map(|&word| word.to_owned()).collect();
+        Self { folder: Folder::new(name), daemon: None, around }
     }
 
     /// A node with an identity and a running daemon.
@@ -93,7 +101,9 @@ impl Node {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let words: Vec<&str> = self.around.iter().map(String::as_str).chain([BINARY]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command.arg("--home").arg(self.home()).args(args).stdin(Stdio::null());
         command
             .env_remove("MINER_CLI_HOME")
@@ -380,6 +390,11 @@ pub fn pair() -> (Node, Node) {
 
 /// Adds a simulated profile called `name` with these misbehaviours, and starts it on `rig-alpha`.
 pub fn start_simulated(controller: &Node, name: &str, simulate: &Value) -> Said {
+    start_simulated_on(controller, "rig-alpha", name, simulate)
+}
+
+/// The same on the rig of that name.
+pub fn start_simulated_on(controller: &Node, rig: &str, name: &str, simulate: &Value) -> Said {
     let mut simulate = simulate.clone();
     simulate.as_object_mut().unwrap().entry("warmup").or_insert(Value::from(1));
     let profile = serde_json::json!({
@@ -388,7 +403,7 @@ pub fn start_simulated(controller: &Node, name: &str, simulate: &Value) -> Said 
     });
     let file = controller.folder.file(&format!("{name}.json"), &profile.to_string());
     controller.cli(&["profile", "add", &file]).ok();
-    controller.cli(&["remote", "start", "rig-alpha", "--profile", name])
+    controller.cli(&["remote", "start", rig, "--profile", name])
 }
 
 /// The stats of the first miner of `rig-alpha`, as the controller sees them.

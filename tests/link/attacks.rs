@@ -1,6 +1,6 @@
 //! Someone on the way: who listens, records, changes, repeats and reorders.
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
 use std::sync::atomic::Ordering;
 
 use miner_cli::bus::{Expect, Outbound};
@@ -12,25 +12,27 @@ use miner_cli::sys::{clock, thread};
 use tungstenite::Message;
 
 use super::common::{
-    Node, PATIENCE, Raw, binary, identity, is_closed, message, tcp, until_message_3, websocket,
+    Node, Raw, accept, address_of, binary, identity, is_closed, message, tcp, until_message_3,
+    websocket,
 };
+use crate::tls_support::Far;
 
-/// Passes one connection on to `to` and returns all that went each way.
+/// Passes one connection on to `to` and returns all that went each way. TLS ends here: whoever has the certificate that
+/// is trusted learns no more than who listens to the wire.
 fn wiretap(to: &str) -> (String, std::thread::JoinHandle<[Vec<u8>; 2]>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, to) = (listener.local_addr().unwrap().to_string(), to.to_owned());
+    let (address, to) = (address_of(&listener), to.to_owned());
     let thread = thread::spawn("wiretap", move || {
-        let near = listener.accept().unwrap().0;
-        near.set_read_timeout(Some(PATIENCE)).unwrap();
+        let near = accept(&listener);
         let far = tcp(&to);
         let (near_too, far_too) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-        let back = thread::spawn("wiretap-back", move || pump(&far_too, &near_too)).unwrap();
-        [pump(&near, &far), back.join().unwrap()]
+        let back = thread::spawn("wiretap-back", move || pump(far_too, near_too)).unwrap();
+        [pump(near, far), back.join().unwrap()]
     });
     (address, thread.unwrap())
 }
 
-fn pump(mut from: &TcpStream, mut to: &TcpStream) -> Vec<u8> {
+fn pump(mut from: Far, mut to: Far) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(read) = from.read(&mut buffer) {
         if read == 0 || to.write_all(&buffer[..read]).is_err() {
@@ -38,7 +40,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream) -> Vec<u8> {
         }
         all.extend(&buffer[..read]);
     }
-    let _ = to.shutdown(Shutdown::Write);
+    to.shutdown(Shutdown::Write);
     all
 }
 

@@ -1,5 +1,5 @@
 //! Nodes with a fake registry, and raw peers that can do wrong what a node does right.
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -15,13 +15,17 @@ use miner_cli::link::{Listening, Shared, Times, dialler, listen};
 use miner_cli::logs::Logs;
 use miner_cli::model::key::PublicKey;
 use miner_cli::model::node::Role;
+use miner_cli::model::trust::{Trust, WSS};
 use miner_cli::noise::{Handshake, Transport};
 use miner_cli::smsg::envelope::{Envelope, open, seal};
 use miner_cli::smsg::hello::{Answer, Hello};
 use miner_cli::smsg::limits;
 use miner_cli::smsg::messages::Body;
-use miner_cli::sys::{clock, net, random, thread};
+use miner_cli::sys::{clock, random, thread};
 use tungstenite::{Message, WebSocket};
+
+use crate::TLS;
+use crate::tls_support::{Far, good};
 
 /// Longer than anything here takes; only a test that fails waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,14 +59,26 @@ impl Node {
     }
 
     pub fn with(name: &str, times: Times) -> Self {
+        Self::under(name, times, TLS)
+    }
+
+    /// Whatever these tests are about, without TLS.
+    #[allow(dead_code, reason = "the tests of TLS need it")]
+    pub fn plain(name: &str) -> Self {
+        Self::under(name, Times::default(), false)
+    }
+
+    fn under(name: &str, times: Times, tls: bool) -> Self {
         let identity = Arc::new(identity(name));
         let logs = Arc::new(Logs::default());
         let (events, heard) = bus::wire_channel(1000);
         let mut shared = Shared::new(identity, events, logs.clone(), 3);
         shared.times = times;
+        shared.tls = tls.then(|| good().server());
         let shared = Arc::new(shared);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let scheme = if tls { WSS } else { "" };
+        let address = format!("{scheme}{}", listener.local_addr().unwrap());
         let listening = Some(listen(vec![listener], &shared).unwrap());
         let (dials, requests) = bus::wire_channel(64);
         let dialling = dialler(requests, shared.clone()).unwrap();
@@ -117,10 +133,14 @@ impl Node {
 
     pub fn dial(&self, address: &str, expect: Expect) -> DialId {
         let dial = DialId(self.next_dial.fetch_add(1, Ordering::SeqCst));
-        let address = address.to_owned();
-        let request = DialRequest { dial, address, expect, asking: Some("word".to_owned()) };
-        self.dials.as_ref().unwrap().send(request).unwrap();
+        let (address, trust) = (address.to_owned(), Trust::Pin(good().pin));
+        let asking = Some("word".to_owned());
+        self.dial_with(DialRequest { dial, address, trust, expect, asking });
         dial
+    }
+
+    pub fn dial_with(&self, request: DialRequest) {
+        self.dials.as_ref().unwrap().send(request).unwrap();
     }
 
     pub fn next(&self) -> LinkEvent {
@@ -198,18 +218,31 @@ pub fn message(id: &str, body: Body) -> Outbound {
     Outbound::Message { id: id.to_owned(), reply_to: None, body: Box::new(body) }
 }
 
-/// A TCP connection whose reads fail rather than wait for ever.
-pub fn tcp(address: &str) -> TcpStream {
-    let stream = net::connect(address, Instant::now() + PATIENCE).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream
+/// As a node of these tests dials it.
+pub fn address_of(listener: &TcpListener) -> String {
+    let scheme = if TLS { WSS } else { "" };
+    format!("{scheme}{}", listener.local_addr().unwrap())
 }
 
-pub type Socket = WebSocket<TcpStream>;
+/// `host:port`.
+pub fn bare(address: &str) -> &str {
+    address.strip_prefix(WSS).unwrap_or(address)
+}
+
+/// A connection whose reads fail rather than wait for ever.
+pub fn tcp(address: &str) -> Far {
+    Far::connect(address)
+}
+
+/// The next caller of a server that is no node.
+pub fn accept(listener: &TcpListener) -> Far {
+    Far::accept(listener, TLS)
+}
+
+pub type Socket = WebSocket<Far>;
 
 pub fn websocket(address: &str) -> Socket {
-    tungstenite::client(format!("ws://{address}/ws"), tcp(address)).unwrap().0
+    tungstenite::client(format!("ws://{}/ws", bare(address)), tcp(address)).unwrap().0
 }
 
 pub fn binary(ws: &mut Socket) -> Vec<u8> {

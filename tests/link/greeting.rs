@@ -15,7 +15,8 @@ use miner_cli::sys::{clock, thread};
 use tungstenite::Message;
 
 use super::common::{
-    Node, PATIENCE, Raw, binary, identity, is_closed, message, until_message_3, websocket,
+    Node, Raw, accept, address_of, bare, binary, identity, is_closed, message, until_message_3,
+    websocket,
 };
 
 #[test]
@@ -25,13 +26,15 @@ fn both_ends_know_each_other_and_talk() {
     let (at_a, at_b) = (a.up(), b.up());
     assert_eq!((at_a.key, at_a.hello.name.as_str(), at_a.dial), (b.key(), "rig-beta", Some(dial)));
     assert_eq!((at_b.key, at_b.hello.name.as_str(), at_b.dial), (a.key(), "rig-alpha", None));
-    assert_eq!(at_a.remote, b.address);
+    assert_eq!(at_a.remote, bare(&b.address));
     at_a.handle.outbox.send(message("one", Body::Ping {})).unwrap();
     let (link, envelope, raw) = b.message();
     assert_eq!((link, envelope.id.as_str(), envelope.body), (at_b.link, "one", Body::Ping {}));
     assert_eq!((envelope.from, envelope.to), (a.key().node_id(), b.key().node_id()));
     assert_eq!(envelope.seq >> 32, 3, "the epoch is the upper half");
-    assert!(raw.0.len() > 64);
+    assert!(raw.0.is_empty(), "what asks for nothing needs no proof");
+    at_a.handle.outbox.send(message("ask", Body::ListProfiles {})).unwrap();
+    assert!(b.message().2.0.len() > 64, "signature and text of a question are kept");
     at_b.handle.outbox.send(message("two", Body::Pong {})).unwrap();
     assert_eq!(a.message().1.id, "two");
     (at_a.handle.cut.0)();
@@ -87,10 +90,9 @@ fn impostor() -> (String, PublicKey, std::thread::JoinHandle<Option<Vec<u8>>>) {
     let me = identity("impostor");
     let key = me.card.public_key;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let address = address_of(&listener);
     let thread = thread::spawn("impostor", move || {
-        let stream = listener.accept().unwrap().0;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream = accept(&listener);
         let mut ws = tungstenite::accept(stream).unwrap();
         let mut noise = Handshake::responder(me.secret(), limits::PROLOGUE);
         noise.read_message(&binary(&mut ws)).unwrap();
@@ -150,7 +152,7 @@ fn a_node_does_not_link_with_itself() {
 #[test]
 fn nobody_there_and_no_such_place_are_failures_without_an_answer() {
     let a = Node::start("a");
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let closed = address_of(&TcpListener::bind("127.0.0.1:0").unwrap());
     for address in [closed.as_str(), "127.0.0.1", "", "no host:9091"] {
         a.dial(address, Expect::Anyone);
         let outcome = a.not_dialled();
@@ -163,15 +165,15 @@ fn a_silent_or_foreign_server_is_a_failure_with_an_answer() {
     let times = Times { greeting: Duration::from_millis(200), ..Times::default() };
     let a = Node::with("a", times);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    a.dial(&silent.local_addr().unwrap().to_string(), Expect::Anyone);
+    a.dial(&address_of(&silent), Expect::Anyone);
     let begun = Instant::now();
     let DialOutcome::Failed { answered: true, reason } = a.not_dialled() else { panic!() };
     assert_eq!(reason, "no answer in time");
     assert!(begun.elapsed() < limits::GREETING);
     let a = Node::start("a");
     let foreign = TcpListener::bind("127.0.0.1:0").unwrap();
-    a.dial(&foreign.local_addr().unwrap().to_string(), Expect::Anyone);
-    let mut stream = foreign.accept().unwrap().0;
+    a.dial(&address_of(&foreign), Expect::Anyone);
+    let mut stream = accept(&foreign);
     std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\nhello").unwrap();
     let DialOutcome::Failed { answered: true, reason } = a.not_dialled() else { panic!() };
     assert!(reason.contains("200"), "{reason}");
@@ -201,9 +203,8 @@ fn a_responder_that_breaks_its_word_is_a_failure() {
     let a = Node::start("a");
     let (me, thief) = (identity("me"), identity("thief"));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    a.dial(&listener.local_addr().unwrap().to_string(), Expect::Key(me.card.public_key));
-    let stream = listener.accept().unwrap().0;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    a.dial(&address_of(&listener), Expect::Key(me.card.public_key));
+    let stream = accept(&listener);
     let mut ws = tungstenite::accept(stream).unwrap();
     let mut noise = Handshake::responder(me.secret(), limits::PROLOGUE);
     noise.read_message(&binary(&mut ws)).unwrap();
@@ -230,9 +231,8 @@ fn another_prologue_or_version_ends_the_handshake() {
     }
     // And the other way round: a node finds out at message 2, before it has said who it is.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    node.dial(&listener.local_addr().unwrap().to_string(), Expect::Anyone);
-    let stream = listener.accept().unwrap().0;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    node.dial(&address_of(&listener), Expect::Anyone);
+    let stream = accept(&listener);
     let mut ws = tungstenite::accept(stream).unwrap();
     let mut noise = Handshake::responder(me.secret(), b"miner-cli/smsg/2");
     noise.read_message(&binary(&mut ws)).unwrap();

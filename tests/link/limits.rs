@@ -1,6 +1,5 @@
 //! Time, room and rates: what idle, slow and greedy ones cost.
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,12 +11,14 @@ use miner_cli::sys::{clock, thread};
 use tungstenite::Message;
 
 use super::common::{
-    Node, PATIENCE, Raw, Socket, identity, is_closed, message, tcp, until_message_3, websocket,
+    Node, PATIENCE, Raw, Socket, bare, identity, is_closed, message, tcp, until_message_3,
+    websocket,
 };
+use crate::tls_support::Far;
 
 /// Writes `bytes` one at a time, each as soon as the last is gone and `pause` has passed, until the node hangs up.
 /// Returns how many it took.
-fn drip(stream: &mut TcpStream, bytes: &[u8], pause: Duration) -> usize {
+fn drip(stream: &mut Far, bytes: &[u8], pause: Duration) -> usize {
     for (i, byte) in bytes.iter().enumerate() {
         // Waiting for the node to say something is the pause.
         stream.set_read_timeout(Some(pause)).unwrap();
@@ -84,7 +85,7 @@ fn pings_are_no_sign_of_life_and_silence_ends_a_link() {
 #[test]
 fn a_thousand_idle_strangers_do_not_keep_a_peer_out() {
     let node = Node::start("node");
-    let idle: Vec<TcpStream> = (0..1000).map(|_| tcp(&node.address)).collect();
+    let idle: Vec<Far> = (0..1000).map(|_| tcp(&node.address)).collect();
     let (_raw, up) = (Raw::connect(&node), node.up());
     assert_eq!(up.hello.name, "raw");
     // Of one source no more than its share is still open: all others were shut down.
@@ -217,7 +218,7 @@ fn a_stop_ends_the_port_and_every_unfinished_greeting() {
     assert!(matches!(idle.read(&mut [0]), Ok(0) | Err(_)));
     stop.join().unwrap();
     assert!(ended.load(Ordering::SeqCst));
-    let again = miner_cli::sys::net::connect(&address, Instant::now() + PATIENCE);
+    let again = miner_cli::sys::net::connect(bare(&address), Instant::now() + PATIENCE);
     assert!(again.is_err(), "the port is closed");
 }
 

@@ -84,7 +84,7 @@ impl Spawner {
         let (report, events) = bus::wire_channel(1024);
         let reap = commands.clone();
         let on_child = move || drop(reap.try_send(SpawnCommand::Reap));
-        let signals = signals::watch(|| {}, on_child).unwrap();
+        let signals = signals::watch(|| {}, on_child, || {}).unwrap();
         let thread = thread::spawn("spawner", move || miner::run(setup, taken, report)).unwrap();
         Self {
             commands: Some(commands),

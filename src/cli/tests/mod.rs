@@ -11,7 +11,9 @@ use crate::model::key::PublicKey;
 use daemon::{Daemon, home, run_at, run_with};
 
 mod daemon;
+mod history;
 mod many;
+mod service;
 
 fn fault(code: &str) -> Value {
     json!({"error": format!("it says {code}"), "code": code, "hint": "do this"})
@@ -81,7 +83,10 @@ fn a_daemon_that_does_not_answer_is_exit_3() {
     let run = std::fs::read_to_string(paths.run_file()).unwrap().replace(&daemon.address, &free);
     std::fs::write(paths.run_file(), run).unwrap();
     let (exit, _, err) = daemon.run("peer list");
-    assert!(exit == 3 && err.contains(&format!("does not answer at {free}")), "{exit} {err}");
+    assert!(
+        exit == 3 && err.contains(&format!("does not answer at http://{free}")),
+        "{exit} {err}"
+    );
 }
 
 #[test]
@@ -118,8 +123,12 @@ fn a_wrong_call_is_exit_2_and_asks_nothing() {
         "api GET /a\u{301}",
         "demo --rigs 0",
         "--home",
-        "peer list --api https://127.0.0.1:1",
-        "history",
+        "peer list --api wss://127.0.0.1:1",
+        "peer list --api-ca",
+        "peer add --name x --address wss://a:1 --tls-ca /no/such/file",
+        "history a b",
+        "history --csv --json",
+        "history --since",
         "audit a b",
         "audit --lines 0",
         "events --lines 0",

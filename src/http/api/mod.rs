@@ -1,11 +1,15 @@
 //! The handlers, a file a noun; and what the registry's answers look like in JSON.
+pub mod alerts;
 pub mod audit;
 pub mod events;
+pub mod history;
+pub mod live;
 pub mod miners;
 pub mod node;
 pub mod peers;
 pub mod profiles;
 pub mod remote;
+pub mod sessions;
 pub mod system;
 
 use std::sync::Arc;
@@ -16,6 +20,7 @@ use serde_json::json;
 use super::answer::Answer;
 use crate::bus::Reply;
 use crate::model::key::NodeId;
+use crate::model::profile::Profile;
 use crate::model::stats::NodeStats;
 
 /// The usual answer for each kind of reply, with status 200.
@@ -48,6 +53,11 @@ fn answer_as(status: u16, reply: Reply) -> Answer {
         }
         Reply::Lines(lines) => Answer::json(status, &lines),
         Reply::Follow { follow } => Answer::json(status, &json!({ "follow": follow })),
+        Reply::DeployCheck(check) => Answer::json(status, &check),
+        Reply::RigProfiles(all) => {
+            let row = |(profile, same)| RigProfile { profile, same };
+            Answer::json(status, &all.into_iter().map(row).collect::<Vec<_>>())
+        }
         Reply::Deployed => Answer::json(status, &json!({ "status": "profile deployed" })),
         Reply::Profile(profile) => Answer::json(status, &profile),
         Reply::Profiles(all) => Answer::json(status, &all),
@@ -61,8 +71,21 @@ fn answer_as(status: u16, reply: Reply) -> Answer {
             let row = |(at, hashrate)| json!({ "timestamp": at, "hashrate": hashrate });
             Answer::json(status, &points.into_iter().map(row).collect::<Vec<_>>())
         }
+        Reply::Alerts(overview) => Answer::json(status, &overview),
+        Reply::AlertTests(results) => Answer::json(status, &json!({ "results": results })),
+        // Only `/metrics` asks for it, and writes it as text.
+        Reply::Metrics(snapshot) => Answer::json(status, &snapshot.rigs.len()),
         Reply::Policy(policy) => Answer::json(status, &policy),
+        Reply::HistoryStatus(history) => Answer::json(status, &history),
     }
+}
+
+/// A rig's copy of a profile; `same` as ours of that id, `null` where we have none.
+#[derive(Serialize)]
+struct RigProfile {
+    #[serde(flatten)]
+    profile: Profile,
+    same: Option<bool>,
 }
 
 /// A JSON object with a node's report under its id.

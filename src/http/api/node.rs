@@ -11,9 +11,13 @@ use crate::model::fault::{Code, Fault};
 use crate::model::invite::InviteCode;
 use crate::model::name;
 use crate::model::node::Role;
+use crate::model::trust::{Pin, Trust};
+use crate::tls;
 
 /// The longest life of an invite.
 const LONGEST: u64 = 365 * 24 * 3600;
+/// The longest PEM text of a peer's authorities, in bytes; it is kept with the peer.
+const LONGEST_CA: usize = 64 * 1024;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -40,6 +44,10 @@ impl Default for NewInvite {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Join {
     address: String,
+    #[serde(default)]
+    tls_ca: Option<String>,
+    #[serde(default)]
+    tls_pin: Option<Pin>,
     invite: String,
     #[serde(default)]
     name: Option<String>,
@@ -77,10 +85,31 @@ pub fn delete_invite(asked: &Asked<'_>) -> Result<Answer, Fault> {
 }
 
 pub fn join(asked: &Asked<'_>) -> Result<Answer, Fault> {
-    let Join { address, invite, name } = asked.json()?;
+    let Join { address, tls_ca, tls_pin, invite, name } = asked.json()?;
     name.as_deref().map_or(Ok(()), checked_name)?;
     let invite = invite_code(&invite)?;
-    asked.call(Request::Join { address, invite, name }).map(created)
+    let trust = trust(tls_ca, tls_pin)?;
+    asked.call(Request::Join { address, trust, invite, name }).map(created)
+}
+
+/// By what the certificate of an address is to be judged.
+pub fn trust(ca: Option<String>, pin: Option<Pin>) -> Result<Trust, Fault> {
+    match (ca, pin) {
+        (None, None) => Ok(Trust::System),
+        (None, Some(pin)) => Ok(Trust::Pin(pin)),
+        (Some(text), None) => {
+            if text.len() > LONGEST_CA {
+                return Err(Fault::new(Code::Invalid, "tlsCa: at most 64 KiB are taken"));
+            }
+            tls::check_authorities(&text)
+                .map_err(|why| Fault::new(Code::Invalid, format!("tlsCa: {why}")))?;
+            Ok(Trust::Ca(text))
+        }
+        (Some(_), Some(_)) => Err(Fault::new(
+            Code::Invalid,
+            "tlsCa and tlsPin: one of them says which certificate is right, not both",
+        )),
+    }
 }
 
 pub fn checked_name(text: &str) -> Result<(), Fault> {

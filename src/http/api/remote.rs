@@ -30,6 +30,9 @@ struct Which {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Deploy {
     profile_id: String,
+    /// Store nothing: say what would change.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 pub fn stats_all(asked: &Asked<'_>) -> Result<Answer, Fault> {
@@ -72,6 +75,16 @@ pub fn follow(asked: &Asked<'_>) -> Result<Outcome, Fault> {
 }
 
 pub fn deploy(asked: &Asked<'_>) -> Result<Answer, Fault> {
-    let Deploy { profile_id } = asked.json()?;
-    asked.call(Request::RemoteDeploy { peer: asked.param("peer"), profile_id }).map(answer)
+    let Deploy { profile_id, dry_run } = asked.json()?;
+    let peer = asked.param("peer");
+    let request = if dry_run {
+        Request::RemoteDeployCheck { peer, profile_id }
+    } else {
+        Request::RemoteDeploy { peer, profile_id }
+    };
+    asked.call(request).map(answer)
+}
+
+pub fn profiles(asked: &Asked<'_>) -> Result<Answer, Fault> {
+    asked.call(Request::RemoteProfiles { peer: asked.param("peer") }).map(answer)
 }

@@ -1,13 +1,13 @@
-//! The daemon itself: health, version, self-check, and the dashboard's sessions.
+//! The daemon itself: health, version, self-check.
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::TrySendError;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::bus::{self, Call, Event, Reply, Request};
-use crate::http::answer::{Answer, Extra};
+use crate::http::answer::Answer;
 use crate::http::asked::Asked;
 use crate::http::{BASE, routes};
 use crate::model::fault::{Code, Fault};
@@ -50,7 +50,7 @@ pub fn info(asked: &Asked<'_>) -> Result<Answer, Fault> {
         &json!({
             "version": asked.shared.context.version,
             "basePath": BASE,
-            "features": ["peers", "remote", "profiles", "miners", "log-stream", "events", "sessions"],
+            "features": ["peers", "remote", "profiles", "miners", "log-stream", "events", "history", "sessions", "live", "alerts"],
         }),
     ))
 }
@@ -99,25 +99,4 @@ pub fn doctor(asked: &Asked<'_>) -> Result<Answer, Fault> {
         Err(fault) => check("miners", false, fault.message),
     }
     Ok(Answer::json(200, &json!({ "checks": checks })))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Login {
-    token: String,
-}
-
-pub fn session(asked: &Asked<'_>) -> Result<Answer, Fault> {
-    Ok(Answer::json(200, &json!({ "loggedIn": asked.has_session() })))
-}
-
-pub fn login(asked: &Asked<'_>) -> Result<Answer, Fault> {
-    let Login { token } = asked.json()?;
-    let id = asked.shared.auth.begin(&token, asked.claim.from, Instant::now())?;
-    Ok(Answer::empty().with(Extra::Session(asked.claim.port, id)))
-}
-
-pub fn logout(asked: &Asked<'_>) -> Result<Answer, Fault> {
-    asked.shared.auth.end(&asked.claim);
-    Ok(Answer::empty().with(Extra::NoSession(asked.claim.port)))
 }

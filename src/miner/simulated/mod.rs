@@ -57,11 +57,15 @@ fn settings(args: &[String]) -> Result<Settings, String> {
 
 fn simulate(settings: Settings) -> io::Result<ExitCode> {
     let (stop, stopped) = reply_channel();
+    let hung_up = stop.clone();
     let _signals = signals::watch(
         move || {
             let _ = stop.try_send(());
         },
         || {},
+        move || {
+            let _ = hung_up.try_send(());
+        },
     )?;
     let world = Arc::new(World::new(settings, Instant::now()));
     let silent = Arc::new(AtomicBool::new(false));

@@ -17,7 +17,6 @@ const MINUTE: f64 = 60.0;
 const QUARTER: f64 = 900.0;
 /// Without work the hashrate falls to 0 within this many seconds.
 const DECAY: f64 = 10.0;
-const DIFFICULTY: u64 = 10_000;
 const HASHRATE: f64 = 1000.0;
 
 /// What the configuration file says.
@@ -124,6 +123,11 @@ impl World {
         self.settings.simulate.share_every.unwrap_or(SHARE_EVERY)
     }
 
+    /// Such that a share in its time pays for what is hashed.
+    fn difficulty(&self) -> u64 {
+        (self.settings.hashrate * self.share_every()).round().max(1.0) as u64
+    }
+
     fn shares(&self, now: f64) -> u64 {
         (self.mined(now).max(0.0) / self.share_every()) as u64
     }
@@ -169,6 +173,7 @@ impl World {
         let up = if connected { ((now - since) * 1000.0) as u64 + 1 } else { 0 };
         let ping = if connected && accepted > 0 { 20 } else { 0 };
         let version = env!("CARGO_PKG_VERSION");
+        let difficulty = self.difficulty();
         json!({
             "id": "",
             "worker_id": self.settings.worker_id,
@@ -176,10 +181,10 @@ impl World {
             "restricted": true,
             "features": ["api", "http"],
             "results": {
-                "diff_current": if connected { DIFFICULTY } else { 0 },
+                "diff_current": if connected { difficulty } else { 0 },
                 "shares_good": accepted,
                 "shares_total": shares,
-                "hashes_total": accepted * DIFFICULTY,
+                "hashes_total": accepted * difficulty,
             },
             "algo": self.settings.algo,
             "connection": {
@@ -190,7 +195,7 @@ impl World {
                 "ping": ping,
                 "failures": u64::from(now >= self.loss().0),
                 "algo": self.settings.algo,
-                "diff": if connected { DIFFICULTY } else { 0 },
+                "diff": if connected { difficulty } else { 0 },
                 "accepted": accepted,
                 "rejected": shares - accepted,
             },
@@ -259,9 +264,9 @@ impl World {
             lines.push(format!("  net      use pool {pool}  127.0.0.1"));
         }
         if self.connected(now) && (passed(to) || count(JOB_EVERY, now) > count(JOB_EVERY, last)) {
-            let algo = &self.settings.algo;
+            let (algo, difficulty) = (&self.settings.algo, self.difficulty());
             lines.push(format!(
-                "  net      new job from {pool} diff {DIFFICULTY} algo {algo} height 1"
+                "  net      new job from {pool} diff {difficulty} algo {algo} height 1"
             ));
         }
         for share in self.shares(last)..self.shares(now) {
@@ -276,7 +281,7 @@ impl World {
 
     fn share_line(&self, number: u64) -> String {
         let accepted = self.accepted(number);
-        let counts = format!("({accepted}/{}) diff {DIFFICULTY}", number - accepted);
+        let counts = format!("({accepted}/{}) diff {}", number - accepted, self.difficulty());
         if accepted == self.accepted(number - 1) {
             format!("  cpu      rejected {counts} \"Low difficulty share\" (20 ms)")
         } else {
@@ -337,6 +342,8 @@ mod tests {
         assert_eq!(results(9)["results"]["shares_total"], 4);
         assert_eq!(results(25)["results"]["shares_total"], 5);
         assert_eq!(results(25)["connection"]["uptime_ms"], 0);
+        // 1000 H/s and a share every 2 s: accepted shares pay for what is hashed.
+        assert_eq!(results(9)["results"]["hashes_total"], 3 * 2000);
         assert_eq!(results(25)["hashrate"]["total"][0], 0.0);
         let later = results(43);
         assert_eq!(

@@ -153,6 +153,20 @@ fn clocks_that_differ_by_an_hour_do_not_spoil_deadlines() {
 }
 
 #[test]
+fn a_clock_that_jumps_between_two_pings_costs_no_command() {
+    for ahead in [-86_400_000, -10_000, 60_000, 86_400_000] {
+        let mut world = with_profile();
+        world.nodes[1].clock_ahead = ahead;
+        assert_eq!(
+            world.call_later(0, remote_start()),
+            Ok(Reply::Started { miner: "simulated-1".to_owned() }),
+            "{ahead} ms"
+        );
+        assert_eq!(starts(&world, 1), 1, "once");
+    }
+}
+
+#[test]
 fn start_stop_restart_answer_with_what_became_of_the_miners() {
     let mut world = with_profile();
     world.call_later(0, remote_start()).unwrap();

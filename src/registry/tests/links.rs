@@ -254,6 +254,8 @@ fn a_controller_restarted_from_its_disk_links_again_without_new_rows() {
         listen: None,
         api: String::new(),
         policy: crate::model::policy::Policy::default(),
+        alerts: crate::model::alert::AlertRules::default(),
+        history: crate::model::history::HistoryStatus::default(),
         seed: [5; 32],
     };
     let (registry, _) = crate::registry::Registry::new(setup, saved, world.now);

@@ -1,9 +1,15 @@
 //! The registry against injected time: a small world of nodes whose links, disks and miners are played here.
+mod alerts;
 mod audit;
 mod commands;
+mod deploy;
 mod events;
+mod filling_tests;
+mod history_tests;
 mod labels;
 mod links;
+mod live;
+mod metrics;
 mod miners;
 mod model_check;
 mod pairing;
@@ -12,5 +18,5 @@ mod profiles;
 mod refusals;
 mod shapes;
 mod watchdog;
-mod world;
+pub mod world;
 mod world_miners;

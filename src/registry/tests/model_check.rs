@@ -18,6 +18,7 @@ use crate::model::peer::PeerRecord;
 use crate::model::policy::Policy;
 use crate::model::stats::Host;
 use crate::model::time::{Mono, Now, Timestamp};
+use crate::model::trust::Trust;
 use crate::registry::{Out, Registry};
 use crate::smsg::envelope::Envelope;
 use crate::smsg::hello::Hello;
@@ -108,8 +109,8 @@ impl Net {
     fn add(&mut self, node: usize, other: usize) {
         let card = card(other);
         let public_key = Some(card.public_key);
-        let (address, name) = (address(other), Some(card.name));
-        self.call(node, Request::AddPeer { address, name, invite: None, public_key });
+        let (address, name, trust) = (address(other), Some(card.name), Trust::System);
+        self.call(node, Request::AddPeer { address, trust, name, invite: None, public_key });
     }
 
     fn call(&mut self, node: usize, request: Request) {
@@ -340,6 +341,7 @@ fn record(node: usize, at: Timestamp) -> PeerRecord {
         key: card.public_key,
         name: card.name,
         address: Some(address(node)),
+        trust: Trust::System,
         role: Some(card.role),
         signing_key: Some(card.signing_key),
         version: None,

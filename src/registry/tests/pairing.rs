@@ -9,6 +9,7 @@ use crate::model::key::PublicKey;
 use crate::model::node::Role;
 use crate::model::peer::PeerState;
 use crate::model::stats::RigState;
+use crate::model::trust::Trust;
 use crate::smsg::hello::Hello;
 
 fn invite(world: &mut World, node: usize, uses: u32) -> InviteCode {
@@ -20,7 +21,7 @@ fn invite(world: &mut World, node: usize, uses: u32) -> InviteCode {
 }
 
 fn join(target: usize, code: InviteCode) -> Request {
-    Request::Join { address: address(target), invite: code, name: None }
+    Request::Join { address: address(target), trust: Trust::System, invite: code, name: None }
 }
 
 fn stranger(name: &str, asking: Option<&str>) -> Hello {
@@ -208,8 +209,9 @@ fn a_node_that_cannot_be_reached_is_not_stored_unless_its_key_is_known() {
         *public_key = Some(key);
     }
     let wrong = |request: &Request| match request.clone() {
-        Request::AddPeer { address, name, invite, .. } => {
-            Request::AddPeer { address, name, invite, public_key: Some(PublicKey([99; 32])) }
+        Request::AddPeer { address, trust, name, invite, .. } => {
+            let public_key = Some(PublicKey([99; 32]));
+            Request::AddPeer { address, trust, name, invite, public_key }
         }
         other => other,
     };
@@ -233,6 +235,7 @@ fn names_keys_and_addresses_are_checked_before_anything_is_dialled() {
     let mut add = |address: &str, name: &str| {
         let request = Request::AddPeer {
             address: address.to_owned(),
+            trust: Trust::System,
             name: Some(name.to_owned()),
             invite: None,
             public_key: None,
@@ -305,4 +308,24 @@ fn an_invite_of_a_node_that_is_away_is_kept_and_tried_until_it_answers() {
     world.nodes[0].cut_off = false;
     world.pass(Duration::from_secs(200));
     assert!(world.peers(1).is_empty() && world.peers(0).is_empty());
+}
+
+#[test]
+fn who_calls_again_while_its_registration_is_being_written_uses_the_invite_once() {
+    let mut world = World::new(&[Role::Controller, Role::Worker]);
+    let code = invite(&mut world, 0, 2);
+    let hello = world.hello(1, None, Some(data_encoding::BASE64.encode(&code.secret)));
+    let (key, now) = (world.nodes[1].card.public_key, world.now);
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        let (reply, _) = crate::bus::reply_channel();
+        let (source, hello) = ([10, 0, 0, 1].into(), Box::new(hello.clone()));
+        let greeting = crate::bus::LinkEvent::Greeting { source, key, hello, reply };
+        out.extend(world.nodes[0].registry.handle(crate::bus::Event::Link(greeting), now));
+    }
+    world.carry_out(0, out);
+    world.settle();
+    let Reply::Invites(left) = world.call(0, Request::Invites).unwrap() else { panic!() };
+    assert_eq!(left[0].uses, 1);
+    assert_eq!(world.peers(0).len(), 1);
 }

@@ -74,7 +74,8 @@ fn refused(world: &mut World, request: Request, words: &str) {
     assert_eq!(fault.code, Code::Policy, "{fault}");
     assert!(fault.message.contains(words), "{fault}");
     assert_eq!(world.nodes[1].spawned.len(), spawned, "nothing was started or stopped");
-    world.nodes[1].written.retain(|op| !matches!(op, StateOp::Event(_)));
+    let beside = |op: &StateOp| matches!(op, StateOp::Event(_) | StateOp::PutAlert(_));
+    world.nodes[1].written.retain(|op| !beside(op));
     let [StateOp::Audit(row)] = &world.nodes[1].written[..] else {
         panic!("one audit row and nothing else: {:?}", world.nodes[1].written);
     };

@@ -8,10 +8,11 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use crate::bus::{
-    Call, Cut, DialOutcome, DialRequest, Event, Expect, LinkEvent, LinkHandle, LinkId, LinkUp,
-    Outbound, Reply, Request, SavedState, SignedBytes, SpawnCommand, StateOp, Verdict,
-    reply_channel, wire_channel,
+    Call, Cut, DialOutcome, DialRequest, Event, Expect, HistoryCommand, HistoryEvent, LinkEvent,
+    LinkHandle, LinkId, LinkUp, Outbound, Reply, Request, SavedState, SignedBytes, SpawnCommand,
+    StateOp, Verdict, reply_channel, wire_channel,
 };
+use crate::model::alert::{AlertRules, Notice};
 use crate::model::fault::{Code, Fault};
 use crate::model::key::PublicKey;
 use crate::model::node::{NodeCard, Role};
@@ -19,6 +20,7 @@ use crate::model::peer::PeerView;
 use crate::model::policy::Policy;
 use crate::model::stats::Host;
 use crate::model::time::{Mono, Now, Timestamp};
+use crate::model::trust::Trust;
 use crate::registry::{Out, Registry, Setup};
 use crate::smsg::envelope::Envelope;
 use crate::smsg::hello::Hello;
@@ -50,9 +52,17 @@ pub struct Node {
     pub clock_ahead: i64,
     /// Sends with another sequence number than the next, as a replayed recording would.
     pub replay_seq: Option<u64>,
+    /// Messages of its alerts; they arrive at once.
+    pub notices: Vec<Notice>,
     /// What its hello says of the program.
     pub version: String,
+    /// Its history thread: takes a command, or is told that time passed.
+    pub history: Option<Played>,
+    /// Questions for its history are answered by the test.
+    pub asked_by_hand: bool,
 }
+
+pub type Played = Box<dyn FnMut(Option<HistoryCommand>, Now) -> Vec<HistoryEvent>>;
 
 #[derive(Clone)]
 pub enum MinerPlay {
@@ -71,6 +81,8 @@ pub struct World {
     pub now: Now,
     pub queue: VecDeque<(usize, Event)>,
     links: u64,
+    /// Who was asked for its history, when, behind which second, and in which message.
+    pub asked: Vec<(Mono, usize, i64, String)>,
 }
 
 /// Where a node answers, by its place in the world.
@@ -81,7 +93,8 @@ pub fn address(node: usize) -> String {
 impl World {
     pub fn new(roles: &[Role]) -> Self {
         let now = Now { mono: Mono(1_000_000), wall: Timestamp(1_700_000_000_000) };
-        let mut world = Self { nodes: Vec::new(), now, queue: VecDeque::new(), links: 0 };
+        let mut world =
+            Self { nodes: Vec::new(), now, queue: VecDeque::new(), links: 0, asked: Vec::new() };
         for role in roles {
             world.add(*role, SavedState::default());
         }
@@ -122,7 +135,10 @@ impl World {
             links: BTreeMap::new(),
             clock_ahead: 0,
             replay_seq: None,
+            notices: Vec::new(),
             version: "1.0".to_owned(),
+            history: None,
+            asked_by_hand: false,
         });
         let node = self.nodes.len() - 1;
         self.carry_out(node, out);
@@ -166,11 +182,15 @@ impl World {
 
     /// Lets time go by in steps of 100 ms, with a beat every 10 s.
     pub fn pass(&mut self, time: Duration) {
+        self.pass_in_steps(time, 100);
+    }
+
+    pub fn pass_in_steps(&mut self, time: Duration, ms: u64) {
         let end = self.now.mono.plus(time);
         while self.now.mono < end {
-            let step = Duration::from_millis(100);
             let before = self.now.mono.0 / 10_000_000;
-            self.now = Now { mono: self.now.mono.plus(step), wall: self.now.wall.plus_ms(100) };
+            let mono = self.now.mono.plus(Duration::from_millis(ms));
+            self.now = Now { mono, wall: self.now.wall.plus_ms(ms as i64) };
             for node in 0..self.nodes.len() {
                 if self.nodes[node].frozen {
                     continue;
@@ -178,6 +198,7 @@ impl World {
                 let now = self.now_of(node);
                 let out = self.nodes[node].registry.fire(now);
                 self.carry_out(node, out);
+                self.history(node, None);
                 if self.now.mono.0 / 10_000_000 != before {
                     self.sample(node);
                     self.queue.push_back((node, Event::Host(Host::default())));
@@ -187,7 +208,14 @@ impl World {
         }
     }
 
-    fn now_of(&self, node: usize) -> Now {
+    fn history(&mut self, node: usize, command: Option<HistoryCommand>) {
+        let now = self.now_of(node);
+        let Some(played) = &mut self.nodes[node].history else { return };
+        let events = played(command, now);
+        self.queue.extend(events.into_iter().map(|event| (node, Event::History(event))));
+    }
+
+    pub fn now_of(&self, node: usize) -> Now {
         Now { wall: self.now.wall.plus_ms(self.nodes[node].clock_ahead), ..self.now }
     }
 
@@ -227,6 +255,11 @@ impl World {
                 Out::Send { link, message } => self.send(node, link, message),
                 Out::Cut { link } => self.cut(node, link, "cut"),
                 Out::Spawn(command) => self.spawn(node, command),
+                Out::Live { follow, to, part } => match to.try_send(part) {
+                    Ok(()) => {}
+                    Err(e) if e.is_full() => self.nodes[node].registry.live_lost(follow),
+                    Err(_) => self.nodes[node].registry.unwatch(follow),
+                },
                 Out::Tell { follow, to, part } => {
                     if let Err(refused) = to.try_send(part) {
                         let full = refused.is_full().then(|| refused.into_inner());
@@ -234,6 +267,8 @@ impl World {
                     }
                 }
                 Out::Log(_, text) => self.nodes[node].logged.push(text),
+                Out::Alert(command) => self.alert(node, command),
+                Out::History(command) => self.history(node, Some(command)),
                 Out::ForgetLog { .. } | Out::End => {}
             }
         }
@@ -257,7 +292,7 @@ impl World {
     }
 
     fn dial(&mut self, node: usize, request: DialRequest) {
-        let DialRequest { dial, address, expect, asking } = request;
+        let DialRequest { dial, address, trust: _, expect, asking } = request;
         let target = (0..self.nodes.len()).find(|n| self::address(*n) == address);
         let fail = |outcome| (node, Event::Link(LinkEvent::NotDialled { dial, outcome }));
         let Some(target) = target.filter(|t| !self.nodes[*t].cut_off && !self.nodes[*t].frozen)
@@ -354,6 +389,12 @@ impl World {
         let Some((target, there)) = self.nodes[node].links.get(&link).copied() else { return };
         match message {
             Outbound::Message { id, reply_to, body } => {
+                if let Body::GetHistory { after } = *body {
+                    self.asked.push((self.now.mono, target, after, id.clone()));
+                    if self.nodes[target].asked_by_hand {
+                        return;
+                    }
+                }
                 self.nodes[node].seq += 1;
                 let seq = self.nodes[node].replay_seq.unwrap_or(self.nodes[node].seq);
                 let (from, to) = (self.nodes[node].card.id, self.nodes[target].card.id);
@@ -436,6 +477,7 @@ impl World {
     pub fn add_request(target: usize, name: &str) -> Request {
         Request::AddPeer {
             address: address(target),
+            trust: Trust::System,
             name: Some(name.to_owned()),
             invite: None,
             public_key: None,
@@ -468,5 +510,7 @@ pub fn setup(me: NodeCard, policy: Policy) -> Setup {
         listen: None,
         api: "http://127.0.0.1:1".to_owned(),
         policy,
+        alerts: AlertRules::default(),
+        history: crate::model::history::HistoryStatus::default(),
     }
 }

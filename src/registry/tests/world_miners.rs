@@ -1,6 +1,6 @@
 //! The world's miners: processes that start, hash, hang and end as told.
 use super::world::{MinerPlay, World, sample};
-use crate::bus::{Event, MinerEvent, SpawnCommand};
+use crate::bus::{AlertCommand, Event, MinerEvent, Reply, SpawnCommand};
 
 impl World {
     pub fn spawn(&mut self, node: usize, command: SpawnCommand) {
@@ -43,6 +43,23 @@ impl World {
             _ => {}
         }
         self.nodes[node].spawned.push(command);
+    }
+
+    /// A channel that delivers everything at once.
+    pub fn alert(&mut self, node: usize, command: AlertCommand) {
+        match command {
+            AlertCommand::Notice(notice) => {
+                let event = Event::AlertDelivered { notice: notice.number };
+                self.queue.push_back((node, event));
+                self.nodes[node].notices.push(*notice);
+            }
+            AlertCommand::Overview { overview, reply } => {
+                drop(reply.try_send(Ok(Reply::Alerts(overview))));
+            }
+            AlertCommand::Test { reply, .. } => {
+                drop(reply.try_send(Ok(Reply::AlertTests(Vec::new()))));
+            }
+        }
     }
 
     /// A reading of every miner that plays along.

@@ -40,10 +40,17 @@ pub fn summary(body: &[u8], instance: &str) -> Result<MinerSample, String> {
             ping_ms: number(&connection["ping"]).filter(|ms| *ms > 0.0 && connected == Some(true)),
         },
         uptime: all["uptime"].as_u64(),
+        work: work(results),
         huge_pages: huge_pages(&all["hugepages"]),
         version: word(&all["version"], 40),
         ..MinerSample::default()
     })
+}
+
+/// The difficulty of all accepted shares. In a benchmark, whose pool is one in name only, nobody pays for any.
+fn work(results: &Value) -> Option<f64> {
+    let benchmark = results["diff_current"].as_u64() == Some(u64::MAX);
+    results["hashes_total"].as_u64().filter(|_| !benchmark).map(|hashes| hashes as f64)
 }
 
 /// Adds threads and devices. What cannot be read adds nothing.
@@ -181,6 +188,7 @@ mod tests {
         assert_eq!(minute.hashrate, rates(Some(680.74), Some(769.26), Some(831.58)));
         assert_eq!((minute.accepted, minute.rejected, minute.stale), (Some(12), Some(4), None));
         assert_eq!((minute.difficulty, minute.uptime), (Some(3000.0), Some(65)));
+        assert_eq!(minute.work, Some(36_000.0), "twelve shares of difficulty 3000");
         assert_eq!(
             (minute.pool.ping_ms, minute.pool.url.as_deref()),
             (Some(21.0), Some("127.0.0.1:13333"))
@@ -211,6 +219,7 @@ mod tests {
         let bench = read(fixture!("summary-bench.json"));
         assert_eq!((bench.difficulty, bench.pool.connected), (None, Some(true)));
         assert_eq!(bench.hashrate.now, Some(39.78));
+        assert_eq!(bench.work, None, "nothing is paid for");
     }
 
     #[test]
@@ -299,6 +308,7 @@ mod tests {
         "/results",
         "/results/shares_good",
         "/results/shares_total",
+        "/results/hashes_total",
         "/connection",
         "/connection/pool",
         "/connection/diff",
