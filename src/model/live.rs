@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::key::NodeId;
 use super::miner::MinerState;
-use super::stats::{Hashrate, MinerStats, NodeStats, Pool, RigState};
+use super::stats::{Device, Hashrate, MinerStats, NodeStats, Pool, RigState};
 use super::time::Timestamp;
 
 /// A registered rig, or this node itself where it runs miners.
@@ -70,7 +70,6 @@ impl RigRow {
 
 impl MinerRow {
     fn of(stats: &MinerStats) -> Self {
-        let hottest = stats.devices.iter().filter_map(|d| d.temperature).reduce(f64::max);
         Self {
             name: stats.name.clone(),
             miner_type: stats.miner_type.clone(),
@@ -85,7 +84,7 @@ impl MinerRow {
             last_share_at: stats.last_share_at,
             difficulty: stats.difficulty,
             pool: stats.pool.clone(),
-            temperature: hottest,
+            temperature: Device::hottest(&stats.devices),
             power: stats.power,
             uptime: stats.uptime,
             restarts: stats.restarts,

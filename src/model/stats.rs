@@ -53,6 +53,14 @@ pub struct Device {
     pub power: Option<f64>,
 }
 
+impl Device {
+    /// The temperature of the hottest of them, where any tells it.
+    #[must_use]
+    pub fn hottest(devices: &[Self]) -> Option<f64> {
+        devices.iter().filter_map(|d| d.temperature).reduce(f64::max)
+    }
+}
+
 /// One answer of a miner's own API, as an adapter read it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct MinerSample {

@@ -7,7 +7,7 @@ use super::{Cx, Out, Registry};
 use crate::bus::HistoryCommand;
 use crate::model::history::{Batch, Live, Reading, Rows, Series};
 use crate::model::key::PublicKey;
-use crate::model::stats::MinerSample;
+use crate::model::stats::{Device, MinerSample};
 use crate::model::time::{Now, Timestamp};
 
 /// Readings in one report; what is more is for the controller to ask for.
@@ -65,7 +65,7 @@ impl Counted {
             rejected: sample.rejected.or(before.rejected),
             work: sample.work.or(before.work),
         };
-        let temperature = sample.devices.iter().filter_map(|d| d.temperature).reduce(f64::max);
+        let temperature = Device::hottest(&sample.devices);
         let hashrate = sample.hashrate.now;
         let reading =
             Reading { at, hashrate, accepted, rejected, work, temperature, power: sample.power };

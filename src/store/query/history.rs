@@ -19,6 +19,8 @@ use crate::store::history::fold::{Part, Together, Total};
 use grid::Grid;
 use rows::{Line, Piece, Table, Which};
 
+pub use crate::store::history::file_bytes;
+
 /// The chart of all rigs, or of `node` alone (the sum of its miners), a line an algorithm; of `algorithm` alone where it
 /// is given.
 ///
@@ -130,12 +132,6 @@ pub fn miners(
         Ok(out)
     };
     Ok(with(path, read)?.unwrap_or_default())
-}
-
-/// Bytes of the database and its log; 0 when there is none.
-#[must_use]
-pub fn file_bytes(path: &Path) -> u64 {
-    crate::store::history::file_bytes(path)
 }
 
 /// A miner over all of the time asked for.
