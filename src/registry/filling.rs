@@ -3,6 +3,7 @@
 //! A rig's report says that it carries every reading behind a certain second. Where that second is later than the rig's
 //! mark, something is missing: the rig gets into a queue, and is asked for a batch at a time until nothing is missing.
 //! What was asked once too often changes nothing: a reading is named by its second and its series.
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::events::About;
@@ -98,8 +99,10 @@ impl Registry {
     }
 
     pub(super) fn marks_kept(&mut self, marks: &[(NodeId, i64)]) {
-        for (node, through) in marks {
-            if let Some(peer) = self.peers.values_mut().find(|p| p.record.key.node_id() == *node) {
+        // An id is a digest of the key: each peer's is made once, not once for every mark.
+        let marks: HashMap<NodeId, i64> = marks.iter().copied().collect();
+        for peer in self.peers.values_mut() {
+            if let Some(through) = marks.get(&peer.record.key.node_id()) {
                 peer.filling.on_disk = *through;
                 peer.filling.mark = peer.filling.mark.max(*through);
             }
