@@ -223,7 +223,7 @@ impl Node {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// One HTTP request as written: status and body.
+    /// One HTTP request as written: status and body; 0 and the reason where the connection broke.
     pub fn raw(
         &self,
         method: &str,
@@ -232,8 +232,6 @@ impl Node {
         body: Option<&str>,
     ) -> (u16, String) {
         let api = self.api();
-        let mut stream = TcpStream::connect(&api).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let length = body.map_or(String::new(), |b| format!("Content-Length: {}\r\n", b.len()));
         let host = if headers.to_lowercase().contains("host:") {
             String::new()
@@ -244,10 +242,18 @@ impl Node {
             "{method} {path} HTTP/1.1\r\n{host}{headers}{length}\r\n{}",
             body.unwrap_or_default()
         );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let exchange = || {
+            let mut stream = TcpStream::connect(&api)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(head.as_bytes())?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).map(|_| answer)
+        };
+        let answer: std::io::Result<Vec<u8>> = exchange();
+        let answer = match answer {
+            Ok(answer) => String::from_utf8_lossy(&answer).into_owned(),
+            Err(e) => return (0, e.to_string()),
+        };
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
         (status, body.to_owned())
