@@ -2,6 +2,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -39,7 +40,9 @@ impl Pair {
     /// # Errors
     /// Why there can be no network namespaces here.
     pub fn new() -> Result<Self, String> {
-        let names = ["c", "r"].map(|end| format!("mcdocs{}{end}", std::process::id()));
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let this = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let names = ["c", "r"].map(|end| format!("mcdocs{}-{}{end}", this.0, this.1));
         let [controller, rig] = &names;
         for name in &names {
             drop(ip(&["netns", "del", name]));
@@ -110,7 +113,7 @@ impl Machine {
         command
     }
 
-    fn miner_cli(&self, args: &[&str]) -> String {
+    pub fn miner_cli(&self, args: &[&str]) -> String {
         let args = [&["miner-cli"], args].concat();
         let said = Self::command(&self.namespace, &self.home, &args).output().unwrap();
         String::from_utf8_lossy(&said.stdout).into_owned()

@@ -53,6 +53,10 @@ fn fill_in(text: &str, pair: &Pair) -> String {
         ("CONTROLLER:", "10.99.0.1:"),
         ("RIG:", "10.99.0.2:"),
         ("192.168.1.100:", "10.99.0.2:"),
+        // What a package's service starts; tests/packages installs the package itself.
+        ("sudo apt install ./miner-cli_*_amd64.deb", "miner-cli node serve &"),
+        ("sudo install -m 755 xmrig /usr/local/bin/", "true"),
+        ("sudo miner-cli", "miner-cli"),
     ] {
         text = text.replace(from, to);
     }
@@ -70,14 +74,18 @@ fn run(path: &Path) {
     if !blocks.iter().any(|b| matches!(b.mark, Mark::On(_))) {
         return;
     }
-    let mut pair = match Pair::new() {
-        Ok(pair) => pair,
-        Err(why) => return eprintln!("skipped {}: {why}", path.display()),
-    };
-    for block in &blocks {
+    match Pair::new() {
+        Ok(mut pair) => type_in(path, &blocks, &mut pair),
+        Err(why) => eprintln!("skipped {}: {why}", path.display()),
+    }
+}
+
+/// Types the blocks on their machines; each command must end as it says.
+fn type_in(path: &Path, blocks: &[Block], pair: &mut Pair) {
+    for block in blocks {
         let Mark::On(machine) = block.mark else { continue };
         for command in blocks::commands(&block.text) {
-            let filled = fill_in(&command.text, &pair);
+            let filled = fill_in(&command.text, pair);
             let said = pair.machine(machine).run(&filled);
             assert_eq!(
                 said.code,
@@ -96,6 +104,26 @@ fn run(path: &Path) {
 #[test]
 fn the_commands_of_the_documents_do_what_they_say() {
     documents().iter().for_each(|path| run(path));
+}
+
+#[test]
+fn a_rig_takes_four_commands_from_install_to_hashing() {
+    let path = root().join("docs/getting-started.md");
+    let mut blocks = blocks_of(&path);
+    let of_a_rig = blocks.iter().filter(|b| b.mark == Mark::On(On::Rig));
+    let typed: usize = of_a_rig.map(|b| blocks::commands(&b.text).len()).sum();
+    assert!((1..=4).contains(&typed), "{typed} commands");
+    // Up to the commands that start mining; those that follow look at it and end it.
+    let start = blocks.iter().position(|b| b.text.contains("remote start --all")).unwrap();
+    blocks.truncate(start + 1);
+    let mut pair = match Pair::new() {
+        Ok(pair) => pair,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    type_in(&path, &blocks, &mut pair);
+    let peers = || pair.controller.miner_cli(&["peer", "list", "--json"]);
+    let state = || serde_json::from_str::<serde_json::Value>(&peers()).unwrap_or_default();
+    node::until("the rig hashes", || state()[0]["state"] == "hashing");
 }
 
 /// Which machine a block is for.
