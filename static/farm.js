@@ -63,18 +63,18 @@ export class FarmChart {
     clearTimeout(this.timer);
     if (this.signal.aborted || document.hidden) return;
     const turn = ++this.turn;
-    const seconds = RANGES.find(([key]) => key === this.range)[2];
+    let wait = Math.max(10, Math.min(300, RANGES.find(([key]) => key === this.range)[2] / 120));
     show(this.only, this.by === "rig" && this.algorithms.length > 1);
     try {
       const sets = this.by === "rig" ? await this.rigs() : await this.farm();
       if (turn !== this.turn || this.signal.aborted) return;
-      put(this.said, "");
       this.draw(sets);
+      if (!sets.length) wait = 10;
     } catch (error) {
       if (turn !== this.turn || this.signal.aborted) return;
       this.said.replaceChildren(error.missing ? h("p.soft", null, "History is not available from this daemon, so there is no chart.") : trouble(error, "history"));
     }
-    this.timer = setTimeout(() => this.load(), Math.max(10, Math.min(300, seconds / 120)) * 1000);
+    this.timer = setTimeout(() => this.load(), wait * 1000);
   }
 
   ask(params) {
@@ -120,7 +120,8 @@ export class FarmChart {
       }
       made.chart.update(set);
     }
-    if (!sets.length) put(this.said, "Nothing has hashed in this time.");
+    const none = state.totals?.rigs.hashing ? "The first readings come within a minute." : "Nothing has hashed in this time.";
+    put(this.said, sets.length ? "" : none);
   }
 }
 

@@ -1,5 +1,5 @@
 // The page History against real readings: rigs are picked and compared, left out again, and what is saved is what the
-// command line says.
+// command line says. A chart that is looked at before there is anything begins by itself.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -10,14 +10,8 @@ let it, browser;
 
 before(async () => {
   it = await farm("rig-alpha", "rig-beta");
-  const { controller } = it;
-  await controller.profile(simulated("demo"));
-  await controller.cli("remote", "start", "--all", "--profile", "demo");
+  await it.controller.profile(simulated("demo"));
   browser = await launch();
-  await until("both have readings", async () => {
-    const { data } = await controller.rest("GET", "/history/miners?since=5m");
-    return data.length === 2 && data.every((miner) => miner.totalPoints > 1);
-  });
 });
 
 after(async () => {
@@ -33,7 +27,23 @@ async function printed(rig) {
   return new Map(rows.filter((row) => row[rate]).map((row) => [Date.parse(row[time]), Number(row[rate])]));
 }
 
+test("a chart says that there is nothing yet, and begins with the first readings", async () => {
+  const { controller } = it;
+  const page = await open(browser, controller.api, {});
+  await login(page, controller.token);
+  const card = page.locator("[data-card=farm]");
+  await card.getByText("Nothing has hashed in this time.").waitFor();
+  await controller.cli("remote", "start", "--all", "--profile", "demo");
+  await card.locator("[data-chart] svg").waitFor();
+  await card.getByText("Nothing has hashed in this time.").waitFor({ state: "hidden" });
+  page.check();
+});
+
 test("rigs are picked, compared, left out, and saved as the command line has them", async () => {
+  await until("both have readings", async () => {
+    const { data } = await it.controller.rest("GET", "/history/miners?since=5m");
+    return data.length === 2 && data.every((miner) => miner.totalPoints > 1);
+  });
   const page = await open(browser, it.controller.api, {});
   await login(page, it.controller.token);
   await go(page, "history?range=5m");
