@@ -45,12 +45,15 @@ function minerCard(miner, rigOf) {
       button("Restart …", "restart-miner", () => restart([rigOf()], miner.name), { class: "small" }),
       h("a.button.small", { href: link("console", rigOf().id, miner.name), "data-action": "console" }, "Console")),
     reason, el, devices);
-  card.parts = { mark, cells, reason, devices, spark };
-  loadSpark(card, rigOf(), miner.name);
+  card.parts = { mark, cells, reason, devices, spark, rigOf, drawn: -Infinity };
   return card;
 }
 
-async function loadSpark(card, rig, miner) {
+// Once a minute while there are readings.
+async function drawSpark(card, { name: miner, hashrate: { now } }) {
+  if (now === null || performance.now() - card.parts.drawn < 60_000) return;
+  card.parts.drawn = performance.now();
+  const rig = card.parts.rigOf();
   try {
     const path = rig.own ? `/miners/${part(miner)}/hashrate-history` : `/history/miners/${part(miner)}/hashrate${query({ peer: rig.id, since: "1h", points: 120 })}`;
     const list = await get(path);
@@ -88,6 +91,7 @@ function setMiner(card, m) {
   attr(cells.pages, "class", m.hugePages && m.hugePages.used < m.hugePages.total ? "warn" : null);
   put(cells.profile, m.profileId ?? NONE);
   setDevices(devices, m);
+  drawSpark(card, m);
 }
 
 const DEVICE = [

@@ -14,7 +14,7 @@ use miner_cli::sys::net::Timed as _;
 use miner_cli::sys::{net, thread};
 use miner_cli::tls::{Client, Server, Stream, check_authorities};
 use rustls::pki_types::ServerName;
-use tls_support::{Authority, Folder, HOME, Made, certificate, good};
+use tls_support::{Authority, Folder, HOME, Made, certificate, good, impostor};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -109,6 +109,20 @@ fn what_is_wrong_with_a_certificate_is_said_in_words() {
     assert!(said(&own, &by_itself, "a.lan").contains("expired"));
     let (_, heard) = meet(&fine.server(), &other.trust(), "localhost");
     assert_eq!(heard.unwrap_err(), "the other side does not accept the certificate");
+}
+
+#[test]
+fn a_certificate_without_its_key_opens_nothing() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for trust in [Trust::Pin(good().pin), Trust::Ca(good().cert.clone())] {
+            let (near, mut far) = ends();
+            let mut posing = rustls::ServerConnection::new(Arc::new(impostor(version))).unwrap();
+            let ended = thread::spawn("posing", move || drop(posing.complete_io(&mut far)));
+            let opened = Client::new(&trust).unwrap().over(near, "localhost").unwrap().open(soon());
+            assert!(opened.unwrap_err().contains("does not have the key"), "{version:?}");
+            ended.unwrap().join().unwrap();
+        }
+    }
 }
 
 #[test]

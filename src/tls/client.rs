@@ -162,7 +162,7 @@ impl ServerCertVerifier for Verifier {
             Judge::Pin(expected) => {
                 let got = pem::digest(certificate);
                 if got != *expected {
-                    return Err(other(&OtherPin { expected: *expected, got }));
+                    return Err(other(OtherPin { expected: *expected, got }));
                 }
             }
         }
@@ -176,6 +176,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls12_signature(message, certificate, signed, &self.algorithms)
+            .map_err(|_| other(NotItsKey))
     }
 
     fn verify_tls13_signature(
@@ -185,6 +186,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, certificate, signed, &self.algorithms)
+            .map_err(|_| other(NotItsKey))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -208,6 +210,18 @@ impl std::fmt::Display for OtherPin {
     }
 }
 
-fn other(error: &OtherPin) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(*error))))
+/// Who shows a certificate that anyone may see has to sign with its key.
+#[derive(Clone, Copy, Debug)]
+struct NotItsKey;
+
+impl std::error::Error for NotItsKey {}
+
+impl std::fmt::Display for NotItsKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the other side does not have the key of the certificate that it shows")
+    }
+}
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
 }

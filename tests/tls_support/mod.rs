@@ -193,3 +193,19 @@ impl Write for Far {
         Ok(())
     }
 }
+
+/// A server that shows the good certificate, which everybody can see, and signs with another key.
+pub fn impostor(version: &'static rustls::SupportedProtocolVersion) -> rustls::ServerConfig {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let secret = certificate(&HOME, 2020..2090).key;
+    let secret = PrivateKeyDer::from_pem_slice(secret.as_bytes()).unwrap();
+    let key = provider.key_provider.load_private_key(secret).unwrap();
+    let shown = vec![CertificateDer::from_pem_slice(good().cert.as_bytes()).unwrap()];
+    let certified = rustls::sign::CertifiedKey::new(shown, key);
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
+}
