@@ -146,7 +146,15 @@ impl Config {
         let Some(bytes) = files::read_small(file, LONGEST)? else { return Ok(Self::default()) };
         let wrong = |what: &str| Fault::new(Code::Invalid, format!("{}, {what}", file.display()));
         let text = String::from_utf8(bytes).map_err(|_| wrong("this is no UTF-8 text"))?;
-        file::parse(&text).map_err(|e| wrong(&e))
+        Self::parse(&text).map_err(|e| wrong(&e))
+    }
+
+    /// The text of a config.toml.
+    ///
+    /// # Errors
+    /// `line 3, column 5: unknown field …`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        file::parse(text)
     }
 
     /// Puts the flags over it, and checks what can only be judged when everything is known. Call it without

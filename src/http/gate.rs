@@ -150,44 +150,8 @@ impl Gate {
 
     /// The request, or `None` when the client went or took too long.
     fn read(&self, wire: &mut Wire, local: IpAddr, from: IpAddr) -> Result<Option<Checked>, Fault> {
-        let mut bytes = Vec::new();
-        let end = loop {
-            let seen = bytes.len();
-            if !more(wire, &mut bytes) {
-                return Ok(None);
-            }
-            if let Some(end) = parse::head_end(&bytes, seen)? {
-                break end;
-            }
-        };
-        let head = parse::head(&bytes[..end])?;
-        self.admit(&head, local)?;
-        let mut body = bytes.split_off(end);
-        if head.expects_continue && body.len() < head.length {
-            let _ = wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        while body.len() < head.length {
-            if !more(wire, &mut body) {
-                return Ok(None);
-            }
-        }
-        body.truncate(head.length);
-        Ok(Some(Checked { head, body, from }))
-    }
-
-    fn admit(&self, head: &Head, local: IpAddr) -> Result<(), Fault> {
-        let host = Host::parse(&head.host).filter(|host| host.is_ours(local, &self.hosts));
-        let Some(host) = host else {
-            let why = "the Host header names no address of this node";
-            return Err(Fault::new(Code::Forbidden, why)
-                .hint("add the name to `api.hosts` in config.toml if it is one of this node's"));
-        };
-        if head.verb.writes() && head.origin.as_ref().is_some_and(|origin| !host.serves(origin)) {
-            let why = "pages of other sites may change nothing here";
-            return Err(Fault::new(Code::Forbidden, why)
-                .hint("a proxy must pass the page's own Host header on, with its port"));
-        }
-        Ok(())
+        let admit = |head: &Head| admit(head, local, &self.hosts);
+        Ok(receive(wire, admit)?.map(|(head, body)| Checked { head, body, from }))
     }
 
     /// The whole answer of the inner server. Its place is free again before the client begins to read.
@@ -315,6 +279,67 @@ impl Checked {
         out.extend_from_slice(&self.body);
         out
     }
+}
+
+/// Head and body of a request whose head is admitted; `None` when the client goes before it is whole.
+fn receive(
+    wire: &mut (impl Read + Write),
+    admit: impl FnOnce(&Head) -> Result<(), Fault>,
+) -> Result<Option<(Head, Vec<u8>)>, Fault> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        let seen = bytes.len();
+        if !more(wire, &mut bytes) {
+            return Ok(None);
+        }
+        if let Some(end) = parse::head_end(&bytes, seen)? {
+            break end;
+        }
+    };
+    let head = parse::head(&bytes[..end])?;
+    admit(&head)?;
+    let mut body = bytes.split_off(end);
+    if head.expects_continue && body.len() < head.length {
+        let _ = wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    while body.len() < head.length {
+        if !more(wire, &mut body) {
+            return Ok(None);
+        }
+    }
+    body.truncate(head.length);
+    Ok(Some((head, body)))
+}
+
+fn admit(head: &Head, local: IpAddr, hosts: &[String]) -> Result<(), Fault> {
+    let host = Host::parse(&head.host).filter(|host| host.is_ours(local, hosts));
+    let Some(host) = host else {
+        let why = "the Host header names no address of this node";
+        return Err(Fault::new(Code::Forbidden, why)
+            .hint("add the name to `api.hosts` in config.toml if it is one of this node's"));
+    };
+    if head.verb.writes() && head.origin.as_ref().is_some_and(|origin| !host.serves(origin)) {
+        let why = "pages of other sites may change nothing here";
+        return Err(Fault::new(Code::Forbidden, why)
+            .hint("a proxy must pass the page's own Host header on, with its port"));
+    }
+    Ok(())
+}
+
+/// For fuzz/, which would need a daemon to see it otherwise: what the inner server is given of a request that comes to
+/// `local` from `from`.
+///
+/// # Errors
+/// It is refused.
+#[doc(hidden)]
+pub fn passed_on(
+    wire: &mut (impl Read + Write),
+    local: IpAddr,
+    from: IpAddr,
+    hosts: &[String],
+) -> Result<Option<Vec<u8>>, Fault> {
+    let request = receive(wire, |head| admit(head, local, hosts))?;
+    Ok(request.map(|(head, body)| Checked { head, body, from }.canonical(None)))
 }
 
 /// Takes connections until the server closes. Nothing that accept can say ends it.

@@ -21,6 +21,9 @@ mod routes;
 mod server;
 mod sse;
 
+#[doc(hidden)]
+pub use gate::passed_on;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;

@@ -108,6 +108,7 @@ pub fn head(bytes: &[u8]) -> Result<Head, Fault> {
         return Err(invalid("its target is not a path"));
     }
     let fields = Fields(request.headers);
+    let accept = fields.all("accept");
     if fields.any("transfer-encoding") {
         let why = "transfer encodings are not supported: send a Content-Length";
         return Err(Fault::new(Code::Unsupported, why));
@@ -120,8 +121,10 @@ pub fn head(bytes: &[u8]) -> Result<Head, Fault> {
         authorization: fields.one("authorization")?,
         cookie: fields.one("cookie")?,
         content_type: fields.one("content-type")?,
-        accept: fields.all("accept"),
-        wants_events: fields.says("accept", "text/event-stream"),
+        wants_events: accept
+            .as_ref()
+            .is_some_and(|all| all.to_ascii_lowercase().contains("text/event-stream")),
+        accept,
         last_event: fields.one("last-event-id")?,
         length: length(fields.one("content-length")?.as_deref())?,
         expects_continue: expects(fields.one("expect")?.as_deref())? && request.version == Some(1),
@@ -135,17 +138,12 @@ impl Fields<'_, '_> {
         self.0.iter().any(|h| h.name.eq_ignore_ascii_case(name))
     }
 
-    fn says(&self, name: &str, word: &str) -> bool {
-        let mut values =
-            self.0.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value);
-        values.any(|v| v.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes())))
-    }
-
-    /// A header that may stand there several times, which is the same as once with commas. A line that is not ASCII
-    /// is left out.
+    /// A header that may stand there several times, which is the same as once with commas. A line that is empty or
+    /// not ASCII is left out.
     fn all(&self, name: &str) -> Option<String> {
         let lines = self.0.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
-        let lines = lines.filter(|h| printable(h.value)).map(|h| String::from_utf8_lossy(h.value));
+        let lines = lines.filter_map(|h| std::str::from_utf8(h.value).ok()).map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && printable(line.as_bytes()));
         let all = lines.collect::<Vec<_>>().join(", ");
         (!all.is_empty()).then_some(all)
     }

@@ -66,6 +66,18 @@ fn what_could_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
+fn what_a_client_accepts_is_one_list_without_lines_that_say_nothing() {
+    let accepts = |lines: &str| {
+        let read = head(format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes()).unwrap();
+        (read.accept, read.wants_events)
+    };
+    let all = "Accept: text/html\r\naccept: \r\nAccept: Text/Event-Stream;q=1 \r\nAccept:\r\n";
+    assert_eq!(accepts(all), (Some("text/html, Text/Event-Stream;q=1".to_owned()), true));
+    assert_eq!(accepts("Accept:\r\n"), (None, false));
+    assert_eq!(accepts("Accept: text/event-stream \u{e9}\r\n"), (None, false), "of one mind");
+}
+
+#[test]
 fn a_head_is_bounded_in_lines_and_bytes() {
     assert_eq!(with(&"X: y\r\n".repeat(63)), 200);
     assert_eq!(with(&"X: y\r\n".repeat(64)), 413);

@@ -9,6 +9,8 @@ use crate::logs::Logs;
 mod adapter;
 mod leftovers;
 mod output;
+#[doc(hidden)]
+pub mod parsers;
 mod poll;
 mod programs;
 pub mod simulated;

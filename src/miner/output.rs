@@ -137,7 +137,7 @@ impl Notes {
 
 /// Cuts a stream of bytes into lines of printable text, each at most [`LINE_BYTES`] long.
 #[derive(Default)]
-struct Lines {
+pub struct Lines {
     line: Vec<u8>,
     state: State,
     /// The line has bytes beyond ASCII, which may be marks that turn or hide text.
@@ -157,7 +157,7 @@ enum State {
 }
 
 impl Lines {
-    fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8])) {
+    pub fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8])) {
         for &byte in bytes {
             if byte == b'\n' {
                 self.end(&mut take);
@@ -170,7 +170,7 @@ impl Lines {
     }
 
     /// The last line, where it has no newline.
-    fn finish(&mut self, mut take: impl FnMut(&[u8])) {
+    pub fn finish(&mut self, mut take: impl FnMut(&[u8])) {
         if !self.line.is_empty() {
             self.end(&mut take);
         }

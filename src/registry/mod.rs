@@ -12,7 +12,8 @@ mod events;
 mod filling;
 mod follow;
 mod history;
-mod hostile;
+#[doc(hidden)] // for fuzz/
+pub mod hostile;
 mod hostile_history;
 mod joins;
 mod labels;

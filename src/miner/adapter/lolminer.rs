@@ -78,7 +78,7 @@ fn arguments(config: &ProfileConfig, port: u16) -> Result<Vec<String>, StartProb
     Ok(args)
 }
 
-fn summary(body: &[u8]) -> Result<MinerSample, String> {
+pub fn summary(body: &[u8]) -> Result<MinerSample, String> {
     let all = reading::parse(body)?;
     let software = word(&all["Software"], 60).unwrap_or_default();
     if !software.starts_with("lolMiner") {

@@ -9,10 +9,10 @@ use crate::model::stats::MinerSample;
 
 mod ask;
 mod flags;
-mod lolminer;
+pub mod lolminer;
 mod reading;
-mod srbminer;
-mod tt_miner;
+pub mod srbminer;
+pub mod tt_miner;
 pub mod xmrig;
 
 /// What an adapter knows when it prepares a start.

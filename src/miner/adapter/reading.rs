@@ -96,7 +96,8 @@ pub fn unmeasured(sample: &mut MinerSample) {
 /// Watts of all devices, where each one's are known.
 pub fn power(devices: &[Device]) -> Option<f64> {
     let each: Option<Vec<f64>> = devices.iter().map(|device| device.power).collect();
-    each.filter(|each| !each.is_empty()).map(|each| each.iter().sum())
+    let sum: Option<f64> = each.filter(|each| !each.is_empty()).map(|each| each.iter().sum());
+    sum.filter(|watts| watts.is_finite())
 }
 
 /// The first word that begins with a digit, `2024.3.2` of `TT-Miner/2024.3.2`.
@@ -164,6 +165,7 @@ mod tests {
         assert_eq!(power(&[device(Some(100.0)), device(Some(50.5))]), Some(150.5));
         assert_eq!(power(&[device(Some(100.0)), device(None)]), None);
         assert_eq!(power(&[]), None);
+        assert_eq!(power(&[device(Some(1e308)), device(Some(1e308))]), None, "more than there are");
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn arguments(config: &ProfileConfig, api: &Api) -> Result<Vec<String>, StartProb
     Ok(args)
 }
 
-fn summary(body: &[u8], instance: &str) -> Result<MinerSample, String> {
+pub fn summary(body: &[u8], instance: &str) -> Result<MinerSample, String> {
     let all = reading::parse(body)?;
     let Some(rig) = all["rig_name"].as_str() else {
         return Err("the miner's API port answers with something else than statistics".to_owned());

@@ -119,7 +119,7 @@ fn pools(config: &ProfileConfig, args: &mut Vec<String>) -> Result<(), StartProb
 
 /// `result` is a list of texts, each a list with `;`: version, minutes, `H/s;shares;rejected`, H/s of each GPU, the
 /// same two of a second algorithm, `°C;%` of each GPU, pools, `invalid;…`, and sometimes W of each GPU.
-fn statistics(body: &[u8]) -> Result<MinerSample, String> {
+pub fn statistics(body: &[u8]) -> Result<MinerSample, String> {
     let all = reading::parse(body)?;
     let Some(result) = all["result"].as_array() else {
         return Err(match reading::word(&all["error"]["message"], 200) {

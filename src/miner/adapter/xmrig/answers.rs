@@ -87,8 +87,10 @@ fn add_gpu(thread: &Value, devices: &mut Vec<Device>) {
     let hashrate = number(&thread["hashrate"][0]);
     let name = word(&thread["name"], 100);
     if let Some(known) = devices.iter_mut().find(|d| d.index == index && d.name == name) {
-        known.hashrate =
-            known.hashrate.zip(hashrate).map(|(a, b)| a + b).or(known.hashrate).or(hashrate);
+        known.hashrate = match (known.hashrate, hashrate) {
+            (Some(a), Some(b)) => Some(a + b).filter(|sum| sum.is_finite()),
+            (a, b) => a.or(b),
+        };
     } else if devices.len() < MOST_DEVICES {
         let health = &thread["health"];
         let known = |value: &Value| number(value).filter(|n| *n > 0.0);
@@ -255,6 +257,13 @@ mod tests {
         let mut young = read(fixture!("summary-0s.json"));
         backends(br#"[{"type":"cpu","hashrate":[0.0,0.0,0.0],"threads":[{}]}]"#, &mut young);
         assert_eq!((young.threads, young.devices[0].hashrate), (Some(1), None));
+    }
+
+    #[test]
+    fn rates_that_add_up_to_more_than_there_is_are_unknown() {
+        let thread = r#"{"index":0,"hashrate":[1.5e308]}"#;
+        let gpus = with_backends(&format!(r#"[{{"type":"cuda","threads":[{thread},{thread}]}}]"#));
+        assert_eq!((gpus.devices.len(), gpus.devices[0].hashrate), (1, None));
     }
 
     #[test]

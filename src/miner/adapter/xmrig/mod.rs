@@ -1,5 +1,5 @@
 //! XMRig 6.x, and the simulated miner, which speaks the same API.
-mod answers;
+pub mod answers;
 mod config;
 mod lines;
 
