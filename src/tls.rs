@@ -2,6 +2,7 @@
 //!
 //! The security of links never depends on it: inside is the same Noise as over plain TCP.
 mod client;
+mod inspect;
 mod pem;
 mod server;
 mod session;
@@ -13,6 +14,7 @@ mod words;
 mod tests;
 
 pub use client::{Client, check_authorities};
+pub use inspect::{Certificate, inspect};
 pub use server::Server;
 pub use stream::Stream;
 

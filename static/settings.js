@@ -35,7 +35,7 @@ const fact = (what, value, wide) => h("div", { class: wide ? "wide" : null }, h(
 function token(signal) {
   return section("token", "Token", signal, (place) => place.replaceChildren(
     h("p", null, "The token opens everything on this node, so it is not shown here. On this machine ", h("code", null, "miner-cli node token"), " prints it and ", h("code", null, "miner-cli dashboard"), " prints a link that logs in."),
-    h("p.soft", null, "It is in the file ", h("code", null, "token"), " of the daemon's run folder, which only its owner can read: ", h("code", null, "run"), " in the folder given with ", h("code", null, "--home"), ", else ", h("code", null, "$XDG_RUNTIME_DIR/lethean-desktop"), ".")));
+    h("p.soft", null, "It is in the file ", h("code", null, "token"), " of the daemon's run folder, which only its owner can read: ", h("code", null, "run"), " in the folder given with ", h("code", null, "--home"), ", else ", h("code", null, "$XDG_RUNTIME_DIR/lethean-desktop"), ". A service of the system has it in ", h("code", null, "/run/miner-cli"), "; there it takes ", h("code", null, "sudo miner-cli node token"), ", or the group ", h("code", null, "miner-cli"), ".")));
 }
 
 function sessions(signal) {

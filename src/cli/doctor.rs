@@ -1,7 +1,8 @@
 //! `doctor`: one line a check; exit 1 when there is a problem, 0 when there are warnings at most.
+mod certificates;
+mod modes;
+
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use crate::identity::Identity;
 use crate::model::fault::Fault;
 use crate::model::miner::AvailableMiner;
 use crate::model::node::{NodeCard, NodeInfo, Role};
+use crate::sys::clock;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,14 +60,16 @@ impl Check {
 
 pub fn run(session: &mut Session) -> Ended {
     let paths = session.paths()?;
-    let mut checks = files(&paths);
+    let mut checks = vec![folder(&paths)];
     // The service's keys are its own: what it is, it says itself.
     let (identity, card) =
         if paths.service { identity_of_service(session) } else { identity(&paths) };
     checks.push(identity);
     let (readable, config) = config(&paths);
     checks.push(readable);
+    checks.extend(modes::checks(&paths, &config));
     let running = daemon(session, &paths, &config, &mut checks);
+    checks.extend(certificates::checks(&config, &paths, running.is_some(), clock::wall()));
     let pid = running.as_ref().and(RunFile::read(&paths.run_file())?).map(|run| run.pid);
     // A controller does not mine: what only miners need is no concern of its.
     if card.as_ref().is_none_or(|card| card.role != Role::Controller) {
@@ -102,32 +106,15 @@ fn print(checks: &[Check], session: &mut Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Folders exist and what is secret is readable by its owner alone (the token by a group too).
-fn files(paths: &Paths) -> Vec<Check> {
-    let mut checks = Vec::new();
+fn folder(paths: &Paths) -> Check {
     let folder = if paths.service { paths.node_db.parent() } else { paths.private_key.parent() };
     match folder.filter(|folder| folder.is_dir()) {
         None => {
             let message = "the node's folder does not exist yet";
-            checks.push(Check::warning("folder", message, "miner-cli node init --name NAME"));
+            Check::warning("folder", message, "miner-cli node init --name NAME")
         }
-        Some(folder) => checks.push(Check::ok("folder", folder.display().to_string())),
+        Some(folder) => Check::ok("folder", folder.display().to_string()),
     }
-    for (what, file, others) in [
-        ("private key", paths.private_key.clone(), 0o077),
-        ("token file", paths.token_file(), 0o027),
-    ] {
-        if let Some(mode) = mode(&file).filter(|mode| mode & others != 0) {
-            let message = format!("others may read the {what} (mode {mode:03o})");
-            let remedy = format!("chmod {:03o} {}", mode & !others, file.display());
-            checks.push(Check::problem("modes", message, remedy));
-        }
-    }
-    checks
-}
-
-fn mode(path: &Path) -> Option<u32> {
-    std::fs::metadata(path).ok().map(|meta| meta.permissions().mode() & 0o777)
 }
 
 fn identity_of_service(session: &Session) -> (Check, Option<NodeCard>) {

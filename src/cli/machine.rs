@@ -16,19 +16,46 @@ const ROOM_LOW: u64 = 500 << 20;
 /// 2025-01-01: no clock that runs well is earlier.
 const PAST: Timestamp = Timestamp(1_735_689_600_000);
 
+/// miner-cli-tune.service, which sets huge pages and registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tuning {
+    Started,
+    /// A package brought it.
+    Installed,
+    Missing,
+}
+
+impl Tuning {
+    fn here() -> Self {
+        let units = ["/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"];
+        let there = |folder| Path::new(folder).join("miner-cli-tune.service").exists();
+        if Path::new("/run/miner-cli-tune").exists() {
+            Self::Started
+        } else if units.into_iter().any(there) {
+            Self::Installed
+        } else {
+            Self::Missing
+        }
+    }
+
+    /// What to do about what it would set; `otherwise` without it.
+    fn remedy(self, otherwise: &str) -> String {
+        match self {
+            Self::Started => "journalctl -u miner-cli-tune says why it could not be set".to_owned(),
+            Self::Installed => "sudo systemctl enable --now miner-cli-tune".to_owned(),
+            Self::Missing => otherwise.to_owned(),
+        }
+    }
+}
+
 /// Huge pages, MSR and locked memory: what makes RandomX slow when it is missing, and stops nothing.
 /// `pid` is the daemon's, whose limits its miners inherit; without one this process stands for it.
 pub fn for_miners(pid: Option<u32>) -> Vec<Check> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let msr = Path::new("/dev/cpu/0/msr").exists();
+    let tuning = Tuning::here();
     vec![
-        huge_pages(&read("/proc/meminfo")),
-        if msr {
-            Check::ok("MSR", "/dev/cpu/0/msr exists")
-        } else {
-            let remedy = "sudo modprobe msr allow_writes=on (some virtual machines have none)";
-            Check::warning("MSR", "the msr module is not loaded: RandomX is slower", remedy)
-        },
+        huge_pages(&read("/proc/meminfo"), tuning),
+        registers(Path::new("/dev/cpu/0/msr").exists(), tuning),
         locked_memory(&limits_of(pid)),
     ]
 }
@@ -48,7 +75,16 @@ pub fn for_all(pid: Option<u32>, folder: Option<&Path>, created: Option<Timestam
     vec![open_files(&limits), clock_check(clock::wall(), created), disk_check(room)]
 }
 
-fn huge_pages(meminfo: &str) -> Check {
+fn registers(msr: bool, tuning: Tuning) -> Check {
+    if msr {
+        return Check::ok("MSR", "/dev/cpu/0/msr exists");
+    }
+    let remedy = "sudo modprobe msr allow_writes=on (some virtual machines have none)";
+    let message = "the msr module is not loaded: RandomX is slower";
+    Check::warning("MSR", message, tuning.remedy(remedy))
+}
+
+fn huge_pages(meminfo: &str, tuning: Tuning) -> Check {
     let field = |name: &str| {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
@@ -66,8 +102,10 @@ fn huge_pages(meminfo: &str) -> Check {
     if total * size >= RANDOMX_PAGES * 2048 {
         return Check::ok("huge pages", message);
     }
-    let remedy = "sudo sysctl -w vm.nr_hugepages=1280 (RandomX is 20 to 50 % slower without)";
-    Check::warning("huge pages", message, remedy)
+    let message =
+        format!("{message}: RandomX is 20 to 50 % slower without {RANDOMX_PAGES} of 2 MiB");
+    let remedy = "sudo sysctl -w vm.nr_hugepages=1280 (until the next start of this machine)";
+    Check::warning("huge pages", message, tuning.remedy(remedy))
 }
 
 /// The soft limit in a row of /proc/PID/limits; `u64::MAX` is unlimited.
@@ -128,7 +166,8 @@ fn disk_check(room: Option<u64>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAST, clock_check, disk_check, huge_pages, limit, locked_memory, open_files};
+    use super::{PAST, Tuning, clock_check, disk_check, huge_pages, limit};
+    use super::{locked_memory, open_files, registers};
     use crate::cli::doctor::Status::{Ok, Problem, Warning};
 
     #[test]
@@ -138,10 +177,27 @@ mod tests {
                 "MemTotal: 1 kB\nHugePages_Total:    {total}\nHugePages_Free: 7\nHugepagesize:  {size} kB\n"
             )
         };
-        assert_eq!(huge_pages(&meminfo(1280, 2048)).status, Ok);
-        assert_eq!(huge_pages(&meminfo(3, 1_048_576)).status, Ok);
-        assert_eq!(huge_pages(&meminfo(100, 2048)).status, Warning);
-        assert_eq!(huge_pages("").status, Warning);
+        let status = |text: &str| huge_pages(text, Tuning::Missing).status;
+        assert_eq!(status(&meminfo(1280, 2048)), Ok);
+        assert_eq!(status(&meminfo(3, 1_048_576)), Ok);
+        assert_eq!(status(&meminfo(100, 2048)), Warning);
+        assert_eq!(status(""), Warning);
+    }
+
+    #[test]
+    fn the_packaged_tuning_is_what_to_do_where_there_is_one() {
+        for (tuning, words) in [
+            (Tuning::Missing, ["sysctl -w vm.nr_hugepages", "modprobe msr"]),
+            (Tuning::Installed, ["systemctl enable --now miner-cli-tune"; 2]),
+            (Tuning::Started, ["journalctl -u miner-cli-tune"; 2]),
+        ] {
+            let meminfo = "HugePages_Total: 0\nHugepagesize: 2048 kB\n";
+            let checks = [huge_pages(meminfo, tuning), registers(false, tuning)];
+            for (check, words) in checks.into_iter().zip(words) {
+                let remedy = check.remedy.unwrap();
+                assert!(check.status == Warning && remedy.contains(words), "{tuning:?}: {remedy}");
+            }
+        }
     }
 
     #[test]

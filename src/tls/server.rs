@@ -37,7 +37,7 @@ impl Server {
     /// # Errors
     /// Names the file, and says what is wrong with it.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, Fault> {
-        let loaded = RwLock::new(load(certificate, key)?);
+        let loaded = RwLock::new(warned(certificate, key)?);
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), loaded })
     }
 
@@ -46,7 +46,7 @@ impl Server {
     /// # Errors
     /// As [`Server::load`]; the old ones are used on.
     pub fn reload(&self) -> Result<(), Fault> {
-        let fresh = load(&self.certificate, &self.key)?;
+        let fresh = warned(&self.certificate, &self.key)?;
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -72,14 +72,30 @@ impl Server {
     }
 }
 
-fn load(certificate: &Path, key: &Path) -> Result<Loaded, Fault> {
+fn warned(certificate: &Path, key: &Path) -> Result<Loaded, Fault> {
+    let Pair { config, first, valid } = load(certificate, key)?;
+    if let Some(warning) = warning(valid, clock::wall()) {
+        crate::warning!("the TLS certificate in {} {warning}", certificate.display());
+    }
+    Ok(Loaded { config: Arc::new(config), pin: pem::digest(&first) })
+}
+
+/// Certificate and key that belong together.
+pub(super) struct Pair {
+    config: ServerConfig,
+    /// The certificate itself, without those between it and its authority.
+    pub first: CertificateDer<'static>,
+    pub valid: validity::Validity,
+}
+
+pub(super) fn load(certificate: &Path, key: &Path) -> Result<Pair, Fault> {
     let wrong_certificate = |why: &str| wrong("certificate", certificate, why);
     let wrong_key = |why: &str| wrong("key", key, why);
     let chain = pem::certificates(&read("certificate", certificate)?)
         .map_err(|why| wrong_certificate(&why))?;
     let secret = pem::key(&read("key", key)?).map_err(|why| wrong_key(&why))?;
     let Some((first, valid)) =
-        chain.first().and_then(|first| Some((pem::digest(first), validity::of(first)?)))
+        chain.first().and_then(|first| Some((first.clone(), validity::of(first)?)))
     else {
         return Err(wrong_certificate("it is damaged"));
     };
@@ -91,10 +107,7 @@ fn load(certificate: &Path, key: &Path) -> Result<Loaded, Fault> {
         Error::InvalidCertificate(_) => wrong_certificate("it is damaged"),
         _ => wrong_key("keys of this kind are not known here (RSA, ECDSA P-256 or P-384, Ed25519)"),
     })?;
-    if let Some(warning) = warning(valid, clock::wall()) {
-        crate::warning!("the TLS certificate in {} {warning}", certificate.display());
-    }
-    Ok(Loaded { config: Arc::new(config), pin: first })
+    Ok(Pair { config, first, valid })
 }
 
 fn config(

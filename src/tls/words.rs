@@ -92,10 +92,10 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
-/// `a.lan` out of `DnsName("a.lan")`, which is how rustls tells it.
-fn bare(name: &str) -> String {
-    let quoted = name.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
-    clean(quoted.map_or(name, |(inner, _)| inner), 64)
+/// `a.lan` out of `DnsName("a.lan")`, and `10.0.0.7` out of `IpAddress(10.0.0.7)`, which is how rustls tells them.
+pub fn bare(name: &str) -> String {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    clean(inner.map_or(name, |(inner, _)| inner.trim_matches('"')), 64)
 }
 
 fn day(at: UnixTime) -> String {
