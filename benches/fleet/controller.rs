@@ -3,6 +3,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use miner_cli::model::invite::InviteCode;
@@ -14,6 +15,7 @@ const BASE: &str = "/api/v1/mining";
 pub struct Reach {
     pub pid: u32,
     pub p2p: SocketAddr,
+    home: PathBuf,
     api: String,
     token: String,
 }
@@ -36,7 +38,8 @@ impl Reach {
         }
         let pid = file["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).ok_or("no pid")?;
         let api = text("api")?.trim_start_matches("http://").to_owned();
-        Ok(Self { pid, p2p, api, token: read("token")?.trim().to_owned() })
+        let (home, token) = (home.to_owned(), read("token")?.trim().to_owned());
+        Ok(Self { pid, p2p, home, api, token })
     }
 
     /// One request on a connection of its own, as curl would make it: status, body, and the time from connecting to
@@ -88,6 +91,53 @@ impl Reach {
         invite["code"].as_str().ok_or("no code")?.parse()
     }
 
+    /// A stream of server-sent events that was asked for; nothing of it has been read.
+    ///
+    /// # Errors
+    /// No connection.
+    pub fn stream(&self, path: &str) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(&self.api)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        write!(
+            stream,
+            "GET {BASE}{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+            self.api, self.token
+        )?;
+        Ok(stream)
+    }
+
+    /// Figures of `GET /metrics` at one moment, by their names without labels.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn metrics<const N: usize>(&self, names: [&str; N]) -> Result<[f64; N], String> {
+        let (_, page, _) = self.ask("GET", "/metrics?detail=rigs", None)?;
+        let page = String::from_utf8_lossy(&page);
+        let mut figures = [0.0; N];
+        for (figure, name) in figures.iter_mut().zip(names) {
+            let value = page.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok());
+            *figure = value.ok_or(format!("no {name} in the metrics"))?;
+        }
+        Ok(figures)
+    }
+
+    /// How many readings are in mining.db, counted there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn readings(&self) -> Result<u64, String> {
+        // Whoever looks has what waits written first.
+        self.json("GET", "/history/status", None)?;
+        let file = rusqlite::Connection::open_with_flags(
+            self.home.join("mining.db"),
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+        );
+        let count = file.and_then(|file| {
+            file.query_row("SELECT count(*) FROM raw", [], |row| row.get::<_, i64>(0))
+        });
+        count.map(i64::unsigned_abs).map_err(|e| format!("mining.db: {e}"))
+    }
+
     pub fn usage(&self) -> Usage {
         Usage::of(self.pid)
     }
@@ -135,22 +185,29 @@ impl Usage {
 pub struct Controller {
     pub home: PathBuf,
     pub reach: Reach,
+    /// How long its last start took, until its ports took connections.
+    pub started: Duration,
     binary: PathBuf,
     child: Child,
 }
 
 impl Controller {
     pub fn start(binary: &Path) -> Self {
-        let home = std::env::temp_dir().join(format!("miner-cli-fleet-{}", std::process::id()));
-        let init = command(
-            binary,
-            &home,
-            &["node", "init", "--name", "control-center", "--role", "controller"],
-        );
+        Self::with(binary, "controller")
+    }
+
+    /// One with this role.
+    pub fn with(binary: &Path, role: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("miner-cli-fleet-{}-{number}", std::process::id());
+        let home = std::env::temp_dir().join(name);
+        let init =
+            command(binary, &home, &["node", "init", "--name", "control-center", "--role", role]);
         let done = { init }.stdout(Stdio::null()).status();
         assert!(done.is_ok_and(|s| s.success()), "the controller cannot be made");
-        let (child, reach) = serve(binary, &home, "127.0.0.1:0");
-        Self { home, reach, binary: binary.to_owned(), child }
+        let (child, reach, started) = serve(binary, &home, "127.0.0.1:0");
+        Self { home, reach, started, binary: binary.to_owned(), child }
     }
 
     /// SIGKILL, as a power cut, and a new start on the same port.
@@ -158,7 +215,8 @@ impl Controller {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(self.home.join("run/daemon.json"));
-        (self.child, self.reach) = serve(&self.binary, &self.home, &self.reach.p2p.to_string());
+        (self.child, self.reach, self.started) =
+            serve(&self.binary, &self.home, &self.reach.p2p.to_string());
     }
 }
 
@@ -176,22 +234,26 @@ fn command(binary: &Path, home: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn serve(binary: &Path, home: &Path, listen: &str) -> (Child, Reach) {
+fn serve(binary: &Path, home: &Path, listen: &str) -> (Child, Reach, Duration) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(home.join("daemon.log"));
     let log = log.expect("a log file");
+    let start = Instant::now();
     let mut child =
         command(binary, home, &["node", "serve", "--listen", listen, "--api", "127.0.0.1:0"])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the daemon");
-    let end = Instant::now() + Duration::from_secs(60);
     loop {
-        if let Ok(reach) = Reach::of(home) {
-            return (child, reach);
+        // The run file comes when both ports are open.
+        if let Ok(reach) = Reach::of(home)
+            && TcpStream::connect(reach.p2p).is_ok()
+        {
+            return (child, reach, start.elapsed());
         }
         let ended = child.try_wait().ok().flatten();
-        assert!(ended.is_none() && Instant::now() < end, "the daemon does not serve: {ended:?}");
-        std::thread::sleep(Duration::from_millis(5));
+        let late = start.elapsed() > Duration::from_secs(60);
+        assert!(ended.is_none() && !late, "the daemon does not serve: {ended:?}");
+        std::thread::sleep(Duration::from_micros(500));
     }
 }

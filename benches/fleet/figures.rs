@@ -1,6 +1,8 @@
 //! What a simulated rig says of itself: reports of the size and variety of real ones.
+use std::collections::VecDeque;
 use std::time::Instant;
 
+use miner_cli::model::history::{Batch, Live, Reading, Rows, Series};
 use miner_cli::model::key::NodeId;
 use miner_cli::model::miner::MinerState;
 use miner_cli::model::stats::{
@@ -43,6 +45,9 @@ const fn model(
 /// Half of a farm mines on CPUs; the other half has GPUs.
 const MIX: [usize; 10] = [0, 3, 0, 4, 1, 3, 0, 5, 2, 4];
 
+/// Readings that a rig remembers for a controller that missed them.
+const READINGS: usize = 24;
+
 /// What the rig of this number is built of, and how it stands.
 pub struct Figures {
     number: usize,
@@ -53,6 +58,9 @@ pub struct Figures {
     /// The number of the next miner.
     next: u64,
     reports: u64,
+    readings: VecDeque<(Series, Reading)>,
+    /// Up to which second this link has brought the controller all readings.
+    told: Option<i64>,
 }
 
 #[derive(Clone)]
@@ -74,6 +82,8 @@ impl Figures {
             miners: Vec::new(),
             next: 1,
             reports: 0,
+            readings: VecDeque::new(),
+            told: None,
         };
         // Of 50 rigs one idles, one is in a crash loop, one waits for its pool, two have a dead device.
         let (state, broken) = match number % 50 {
@@ -147,6 +157,40 @@ impl Figures {
         }
     }
 
+    /// A new link: its first report says nothing of what was before.
+    pub fn linked(&mut self) {
+        self.told = None;
+    }
+
+    /// The readings that go with `report`: one of each miner that hashes, at most one a second.
+    pub fn live(&mut self, report: &NodeStats) -> Live {
+        let through = last_second();
+        let after = self.told.unwrap_or(through - 1);
+        if through > after {
+            let hashing = report.miners.iter().filter(|m| m.hashrate.now.is_some());
+            self.readings.extend(hashing.map(|miner| reading(miner, through)));
+            let surplus = self.readings.len().saturating_sub(READINGS);
+            self.readings.drain(..surplus);
+        }
+        self.told = Some(through.max(after));
+        Live { after, batch: self.missed(after) }
+    }
+
+    /// Everything behind that second, as far as it is remembered.
+    pub fn missed(&self, after: i64) -> Batch {
+        let mut series: Vec<Series> = Vec::new();
+        let mut rows = Vec::new();
+        for (of, reading) in self.readings.iter().filter(|(_, reading)| reading.at > after) {
+            let place = series.iter().position(|known| known == of).unwrap_or_else(|| {
+                series.push(of.clone());
+                series.len() - 1
+            });
+            rows.push((u16::try_from(place).unwrap_or(u16::MAX), *reading));
+        }
+        let through = self.told.unwrap_or(0).max(after);
+        Batch { series, rows: Rows::Raw(rows), through, more: false }
+    }
+
     fn miner(&self, running: &Running) -> MinerStats {
         let model = self.model;
         let hashing = running.state == MinerState::Hashing;
@@ -213,4 +257,28 @@ impl Figures {
         let mixed = (seed ^ self.reports).wrapping_mul(0xD1B5_4A32_D192_ED03) >> 40;
         middle * (0.98 + 0.04 * (mixed as f64 / (1u64 << 24) as f64))
     }
+}
+
+/// The last second that is over: no further reading can come of it.
+fn last_second() -> i64 {
+    clock::wall().0.div_euclid(1000) - 1
+}
+
+fn reading(miner: &MinerStats, at: i64) -> (Series, Reading) {
+    let series = Series {
+        miner: miner.name.clone(),
+        miner_type: miner.miner_type.clone(),
+        simulated: miner.simulated,
+        algorithm: miner.algorithm.clone().unwrap_or_default(),
+    };
+    let reading = Reading {
+        at,
+        hashrate: miner.hashrate.now,
+        accepted: 2,
+        rejected: 0,
+        work: miner.difficulty.map(|difficulty| 2.0 * difficulty),
+        temperature: Device::hottest(&miner.devices),
+        power: miner.power,
+    };
+    (series, reading)
 }

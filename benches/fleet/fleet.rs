@@ -1,19 +1,19 @@
-//! Many rigs in this process: a small thread each.
+//! Many rigs in this process.
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::io::PipeWriter;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
-use miner_cli::bus;
 use miner_cli::model::invite::InviteCode;
 use miner_cli::model::key::NodeId;
 use miner_cli::sys::thread;
 
 use super::figures::Figures;
+use super::hall::{self, Hall};
 use super::rig::Rig;
 use super::wire::Keys;
 
@@ -25,7 +25,10 @@ pub struct Shared {
     controller: Mutex<SocketAddr>,
     every_ms: AtomicU64,
     pub probing: AtomicBool,
+    pub closing: AtomicBool,
     pub linked: AtomicUsize,
+    /// Rigs that have called and never been linked yet.
+    pub beginning: AtomicUsize,
     /// Attempts that came to nothing, and links that were lost.
     pub refused: AtomicU64,
     pub losses: AtomicU64,
@@ -86,8 +89,7 @@ impl Shared {
 pub struct Fleet {
     pub shared: Arc<Shared>,
     pub ids: Vec<NodeId>,
-    open: Vec<Arc<Mutex<Option<Arc<TcpStream>>>>>,
-    closer: Sender<()>,
+    bells: Vec<Arc<PipeWriter>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -95,9 +97,14 @@ pub struct Fleet {
 const BEGIN_A_SECOND: u32 = 250;
 
 impl Fleet {
-    /// Begins `rigs` rigs, the first called `rig-0001`.
+    /// Keys of `rigs` rigs, the first called `rig-0001`.
+    pub fn keys(rigs: usize) -> Vec<Arc<Keys>> {
+        (1..=rigs).map(|number| Arc::new(Keys::new(format!("rig-{number:04}")))).collect()
+    }
+
+    /// Begins the rigs that have these keys.
     pub fn begin(
-        rigs: usize,
+        keys: &[Arc<Keys>],
         invite: InviteCode,
         controller: SocketAddr,
         every: Duration,
@@ -109,7 +116,9 @@ impl Fleet {
             controller: Mutex::new(controller),
             every_ms: AtomicU64::new(u64::try_from(every.as_millis()).unwrap_or(10_000)),
             probing: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             linked: AtomicUsize::new(0),
+            beginning: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             losses: AtomicU64::new(0),
             reports: AtomicU64::new(0),
@@ -117,21 +126,27 @@ impl Fleet {
             took: Mutex::default(),
             why: Mutex::default(),
         });
-        let (closer, closing) = bus::reply_channel();
-        let mut fleet =
-            Self { shared, ids: Vec::new(), open: Vec::new(), closer, threads: Vec::new() };
+        let ids = keys.iter().map(|keys| keys.id).collect();
+        let mut fleet = Self { shared, ids, bells: Vec::new(), threads: Vec::new() };
         let start = Instant::now();
-        for number in 0..rigs {
-            let keys = Keys::new(format!("rig-{:04}", number + 1));
-            let open = Arc::new(Mutex::new(None));
-            fleet.ids.push(keys.id);
-            fleet.open.push(open.clone());
-            let (shared, closing) = (fleet.shared.clone(), closing.clone());
-            let rig = Rig { number, keys, open };
-            let thread = thread::spawn_small("rig", move || rig.run(&shared, &closing));
-            fleet.threads.push(thread.expect("a thread for each rig: raise the limit of threads"));
-            let due = Duration::from_secs(1) * u32::try_from(number).unwrap_or(0) / BEGIN_A_SECOND;
-            std::thread::sleep(due.saturating_sub(start.elapsed()));
+        let first = |number: usize| {
+            start + Duration::from_secs(1) * u32::try_from(number).unwrap_or(0) / BEGIN_A_SECOND
+        };
+        let mut rigs = keys
+            .iter()
+            .enumerate()
+            .map(|(number, keys)| Rig::new(number, keys.clone(), first(number)));
+        // Neighbours begin in different halls, so that none has to put all of its rigs through at once.
+        let halls = keys.len().div_ceil(hall::RIGS);
+        let mut seats: Vec<Vec<Rig>> = (0..halls).map(|_| Vec::new()).collect();
+        (0..halls).cycle().map_while(|hall| Some((hall, rigs.next()?))).for_each(|(hall, rig)| {
+            seats[hall].push(rig);
+        });
+        for rigs in seats {
+            let (hall, bell) = Hall::new(rigs, fleet.shared.clone()).expect("a pipe for a hall");
+            fleet.bells.push(bell);
+            let thread = thread::spawn_small("rigs", move || hall.run());
+            fleet.threads.push(thread.expect("a thread for some rigs: raise the limit of threads"));
         }
         fleet
     }
@@ -146,6 +161,7 @@ impl Fleet {
 
     pub fn report_every(&self, every: Duration) {
         self.shared.every_ms.store(u64::try_from(every.as_millis()).unwrap_or(10_000), Relaxed);
+        self.bells.iter().for_each(|bell| hall::ring(bell));
     }
 
     /// How long it took until all rigs were linked.
@@ -169,14 +185,10 @@ impl Fleet {
         Figures::new(number).labels()
     }
 
-    /// Cuts every connection and ends the threads.
+    /// The rigs leave, most of them rudely.
     pub fn end(self) {
-        drop(self.closer);
-        for open in &self.open {
-            if let Some(tcp) = lock(open).take() {
-                let _ = tcp.shutdown(Shutdown::Both);
-            }
-        }
+        self.shared.closing.store(true, Relaxed);
+        self.bells.iter().for_each(|bell| hall::ring(bell));
         for thread in self.threads {
             let _ = thread.join();
         }

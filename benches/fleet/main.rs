@@ -2,34 +2,35 @@
 //!
 //! ```text
 //! cargo bench --bench fleet                                  # the table of docs/performance.md: 100 and 1,000 rigs
-//! cargo bench --bench fleet -- --rigs 100,1000,5000,10000    # needs about 25,000 open files
-//! cargo bench --bench fleet -- hold --home DIR --rigs 100 --seconds 120
+//! cargo bench --bench fleet -- --rigs 100,1000,5000,10000
+//! cargo bench --bench fleet -- hold --rigs 10000 --seconds 600
 //! ```
 //!
-//! `hold` only runs the rigs, against a controller that serves DIR: they register by an invite that it makes there, get
-//! labels, report every 10 s and obey. It prints `linked: N rigs …` when all of them are, and ends after the time.
-//! Further options of both: `--every MS` between reports, `--one-source` for rigs that share one address. Of the table:
-//! `--binary FILE` measures another daemon than the one that was just built.
+//! `hold` only lets the rigs report every 10 s and obey, and tells what became of links, reports and memory meanwhile. With
+//! `--home DIR` it does so against the controller that serves DIR. It prints `linked: N rigs …` when all of them are.
+//! Further options of both: `--every MS` between reports, `--one-source` for rigs that share one address, `--binary FILE`
+//! for another daemon than the one that was just built. 10,000 rigs need 12,000 open files in each of the two processes.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a bench"
 )]
+#[expect(dead_code, reason = "other benches use the rest")]
 mod controller;
 mod figures;
 mod fleet;
+mod hall;
+mod hold;
 mod rig;
 mod table;
 mod wire;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
-use controller::Reach;
-use fleet::Fleet;
-use miner_cli::sys::limits;
+use miner_cli::sys::{limits, usage};
 
 /// What the command line says.
 pub struct Options {
@@ -42,9 +43,6 @@ pub struct Options {
     binary: PathBuf,
 }
 
-/// More rigs than this get no labels: each is a write to the controller's disk.
-const LABELLED: usize = 2_000;
-
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
     let mut args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -52,10 +50,14 @@ fn main() -> ExitCode {
     if hold_mode {
         args.remove(0);
     }
-    limits::open_many_files();
-    let done = options(&args, hold_mode).and_then(|options| match &options.home {
-        Some(home) => hold(home, &options),
-        None => table::run(&options),
+    let done = options(&args, hold_mode).and_then(|options| {
+        let most = if hold_mode {
+            options.all_rigs()
+        } else {
+            options.rigs.iter().copied().max().unwrap_or(0)
+        };
+        room_for(most)?;
+        if hold_mode { hold::run(&options) } else { table::run(&options) }
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -92,34 +94,52 @@ fn options(args: &[String], hold_mode: bool) -> Result<Options, String> {
             other => return Err(format!("{other} is no option here")),
         }
     }
-    if hold_mode && options.home.is_none() {
-        return Err("hold wants --home DIR, of a controller that runs".to_owned());
+    if options.home.is_some() && !hold_mode {
+        return Err("--home is for hold: the table has a controller of its own".to_owned());
     }
     Ok(options)
 }
 
-fn hold(home: &std::path::Path, options: &Options) -> Result<(), String> {
-    let rigs: usize = options.rigs.iter().sum();
-    let reach = Reach::of(home)?;
-    let every = options.every.unwrap_or(Duration::from_secs(10));
-    let start = Instant::now();
-    let fleet = Fleet::begin(rigs, reach.invite(rigs)?, reach.p2p, every, options.one_source);
-    fleet.wait_linked(Duration::from_secs(300))?;
-    for (number, id) in fleet.ids.iter().enumerate().take(LABELLED) {
-        reach.json("PUT", &format!("/peers/{id}/labels"), Some(&Fleet::labels(number)))?;
+impl Options {
+    /// `hold` has them all at once.
+    fn all_rigs(&self) -> usize {
+        self.rigs.iter().sum()
     }
-    println!("linked: {rigs} rigs after {:.1} s", start.elapsed().as_secs_f64());
-    let end = Instant::now() + Duration::from_secs(options.seconds);
-    let mut told = 0;
-    while let Some(left) = end.checked_duration_since(Instant::now()) {
-        std::thread::sleep(left.min(Duration::from_secs(1)));
-        let lost = fleet.shared.losses.load(std::sync::atomic::Ordering::Relaxed);
-        if lost > told {
-            eprintln!("{} of {rigs} linked; {:?}", fleet.linked(), fleet.shared.take_reasons());
-            told = lost;
-        }
+
+    fn every(&self) -> Duration {
+        self.every.unwrap_or(Duration::from_secs(10))
     }
-    println!("held: {} of {rigs} rigs linked at the end, {told} links lost", fleet.linked());
-    fleet.end();
+}
+
+/// Memory maps of the two threads that the daemon has for a rig.
+const MAPS: usize = 8;
+
+/// Sees to it that this process and the daemon that it starts may have a socket for each rig.
+fn room_for(rigs: usize) -> Result<(), String> {
+    limits::open_many_files();
+    // Each hall of rigs has a pipe, and the daemon a few files of its own.
+    let wanted = rigs + rigs / hall::RIGS * 2 + 500;
+    let allowed = || usage::read().most_files.unwrap_or(0.0) as usize;
+    if allowed() < wanted {
+        // Who may raise the limit of the process itself.
+        let limit = format!("--nofile={wanted}:{wanted}");
+        let _ = Command::new("prlimit")
+            .args(["--pid", &std::process::id().to_string(), &limit])
+            .stderr(std::process::Stdio::null())
+            .status();
+    }
+    if allowed() < wanted {
+        return Err(format!(
+            "{rigs} rigs need {wanted} open files, and {} are allowed: ulimit -n {wanted}, as root",
+            allowed()
+        ));
+    }
+    let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
+    if maps.trim().parse().is_ok_and(|maps: usize| maps < rigs * MAPS + 8_192) {
+        let wanted = rigs * MAPS + 8_192;
+        eprintln!(
+            "note: the daemon may need {wanted} memory maps: sysctl -w vm.max_map_count={wanted}"
+        );
+    }
     Ok(())
 }

@@ -31,10 +31,11 @@ fn row(rigs: usize, options: &Options) -> Result<(), String> {
     println!("\n{rigs} rigs");
     line("controller without rigs", &format!("{} in {} threads", mib(idle.rss), idle.threads));
 
-    let every = options.every.unwrap_or(Duration::from_secs(10));
+    let every = options.every();
     let invite = controller.reach.invite(rigs)?;
     let begun = Instant::now();
-    let fleet = Fleet::begin(rigs, invite, controller.reach.p2p, every, options.one_source);
+    let keys = Fleet::keys(rigs);
+    let fleet = Fleet::begin(&keys, invite, controller.reach.p2p, every, options.one_source);
     fleet.wait_linked(Duration::from_secs(600))?;
     let refused = fleet.shared.refused.load(Relaxed);
     let cpu = controller.reach.usage().cpu - idle.cpu;
@@ -50,7 +51,7 @@ fn row(rigs: usize, options: &Options) -> Result<(), String> {
     pause(Duration::from_secs(5));
     steady(&fleet, &controller.reach, options);
     let before = fleet.shared.losses.load(Relaxed);
-    work(&fleet, &controller.reach, every, options);
+    work(&fleet, &controller.reach, every, options)?;
     latencies(&fleet, &controller.reach)?;
     let lost = fleet.shared.losses.load(Relaxed) - before;
     line("links lost meanwhile", &format!("{lost} {:?}", fleet.shared.take_reasons()));
@@ -73,7 +74,7 @@ fn steady(fleet: &Fleet, reach: &Reach, options: &Options) {
 }
 
 /// Faster than usual, so that few rigs too send enough: CPU time for 10,000 reports, and their bytes.
-fn work(fleet: &Fleet, reach: &Reach, every: Duration, options: &Options) {
+fn work(fleet: &Fleet, reach: &Reach, every: Duration, options: &Options) -> Result<(), String> {
     let fast = Duration::from_secs(options.seconds).mul_f64(fleet.len() as f64 / REPORTS as f64);
     fleet.report_every(fast.clamp(Duration::from_millis(100), every));
     // Everyone is past its last slow beat.
@@ -81,6 +82,7 @@ fn work(fleet: &Fleet, reach: &Reach, every: Duration, options: &Options) {
     let counts = || {
         (fleet.shared.reports.load(Relaxed), fleet.shared.bytes.load(Relaxed), reach.usage().cpu)
     };
+    let readings = reach.readings()?;
     let mut rounds: Vec<f64> = Vec::new();
     let (mut reports, mut bytes, start) = (0, 0, Instant::now());
     for _ in 0..3 {
@@ -99,8 +101,14 @@ fn work(fleet: &Fleet, reach: &Reach, every: Duration, options: &Options) {
         &format!("{:.2} s (median of three; {:.2} to {:.2})", rounds[1], rounds[0], rounds[2]),
     );
     line("bytes of a report", &format!("{:.0} on the wire", bytes as f64 / reports as f64));
+    let readings = reach.readings()? - readings;
+    line("history", &format!("{readings} readings of these {reports} reports are in mining.db"));
+    if readings == 0 {
+        return Err("the controller keeps no history: these figures are worth nothing".to_owned());
+    }
     fleet.report_every(every);
     pause(every);
+    Ok(())
 }
 
 /// While all rigs report as usual.
@@ -126,7 +134,7 @@ fn latencies(fleet: &Fleet, reach: &Reach) -> Result<(), String> {
         pause(Duration::from_millis(50));
     }
     fleet.shared.probing.store(false, Relaxed);
-    line("report until taken", &spread(fleet.shared.take_times()));
+    line("report until visible", &spread(fleet.shared.take_times()));
     line("the machine: TCP and a thread", &spread(floor));
     line("REST: health", &spread(health));
     line("REST: get_stats of a rig", &spread(stats));
@@ -238,11 +246,11 @@ fn machine() -> String {
     format!("{cores} cores of {cpu}, Linux {}, load {load} at the start", kernel.trim())
 }
 
-fn mib(kib: u64) -> String {
+pub fn mib(kib: u64) -> String {
     format!("{:.1} MiB", kib as f64 / 1024.0)
 }
 
-fn line(what: &str, figure: &str) {
+pub fn line(what: &str, figure: &str) {
     println!("  {what:28} {figure}");
 }
 

@@ -1,8 +1,8 @@
-//! A rig's end of a link: WebSocket, Noise, hello, signed envelopes. What `src/link` does, on one thread.
+//! A rig's end of a link: WebSocket, Noise, hello, signed envelopes. What `src/link` does, in a small way.
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use data_encoding::BASE64;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
@@ -80,13 +80,6 @@ pub struct Link {
     seq: u64,
     signing: SigningKey,
     plain: Vec<u8>,
-}
-
-/// What a read brought.
-pub enum Heard {
-    Envelope(Box<Envelope>),
-    /// Nothing until the deadline.
-    Nothing,
 }
 
 /// Calls the controller, from `source` where that is given.
@@ -183,19 +176,23 @@ impl Link {
         Ok((id, bytes))
     }
 
-    pub fn hear(&mut self, until: Instant) -> Result<Heard, String> {
-        // A deadline that has passed would end the read before it looks at what is there.
-        self.socket.get_mut().set_deadline(until.max(Instant::now() + Duration::from_millis(2)));
-        let bytes = match self.socket.read() {
-            Ok(Message::Binary(bytes)) => bytes,
-            Ok(Message::Ping(_) | Message::Pong(_)) => return Ok(Heard::Nothing),
-            Ok(other) => return Err(format!("{other} instead of a message")),
-            Err(Error::Io(e)) if e.kind() == io::ErrorKind::TimedOut => return Ok(Heard::Nothing),
-            Err(e) => return Err(e.to_string()),
-        };
-        self.noise.receive.open(&bytes, &mut self.plain).map_err(|e| e.to_string())?;
-        let opened = envelope::open(&self.plain, &self.controller, self.to, self.from)
-            .map_err(|e| e.to_string())?;
-        Ok(opened.content.map_or(Heard::Nothing, |envelope| Heard::Envelope(Box::new(envelope))))
+    /// The next message of those that have come; `None` when there is none. The socket must not block.
+    pub fn hear(&mut self) -> Result<Option<Box<Envelope>>, String> {
+        loop {
+            self.socket.get_mut().set_deadline(Instant::now() + limits::WRITE);
+            let bytes = match self.socket.read() {
+                Ok(Message::Binary(bytes)) => bytes,
+                Ok(Message::Ping(_) | Message::Pong(_)) => continue,
+                Ok(other) => return Err(format!("{other} instead of a message")),
+                Err(Error::Io(e)) if e.kind() == io::ErrorKind::TimedOut => return Ok(None),
+                Err(e) => return Err(e.to_string()),
+            };
+            self.noise.receive.open(&bytes, &mut self.plain).map_err(|e| e.to_string())?;
+            let opened = envelope::open(&self.plain, &self.controller, self.to, self.from)
+                .map_err(|e| e.to_string())?;
+            if let Ok(envelope) = opened.content {
+                return Ok(Some(Box::new(envelope)));
+            }
+        }
     }
 }
