@@ -327,7 +327,8 @@ fn a_message_is_given_up_after_enough_tries_or_at_an_age() {
     );
     assert_eq!(gives_up(Does::Redirects, Pace { refusals: 2, ..quick() }), 2);
     let old = Pace { age: Duration::from_millis(100), ..quick() };
-    assert!((2..50).contains(&gives_up(Does::Drops, old)));
+    // On a loaded machine one try may take that long.
+    assert!((1..50).contains(&gives_up(Does::Drops, old)));
 }
 
 #[test]

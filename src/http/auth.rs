@@ -115,6 +115,8 @@ impl Auth {
         if self.session(claim, now).is_some() {
             return Ok("local:session");
         }
+        let from = claim.from;
+        crate::seldom!(Info, "{from} asks the API without the token or a session");
         Err(Fault::new(Code::Unauthorized, "this needs the node's API token or a session").hint(
             "`miner-cli node token` prints the token: send it as `Authorization: Bearer TOKEN`",
         ))

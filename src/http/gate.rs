@@ -125,7 +125,13 @@ impl Gate {
         drop(seat);
         let begun = Instant::now();
         let (target, answer) = match request {
-            Ok(None) => return,
+            Ok(None) => {
+                if Instant::now() >= deadline {
+                    let what = "it sent no whole request in time";
+                    crate::seldom!(Info, "{from} did not get through to the API: {what}");
+                }
+                return;
+            }
             Ok(Some(request)) => {
                 let (lane, target) = routes::lane(&request.head);
                 let answer = match lane {
@@ -138,12 +144,12 @@ impl Gate {
                 };
                 (target, answer)
             }
-            Err(fault) => {
-                crate::seldom!(Info, "refused an API request from {from}: {fault}");
-                (Target::Refused, Err(fault))
-            }
+            Err(fault) => (Target::Refused, Err(fault)),
         };
-        let bytes = answer.unwrap_or_else(|fault| Answer::fault(&fault).into_bytes());
+        let bytes = answer.unwrap_or_else(|fault| {
+            crate::seldom!(Info, "refused an API request from {from}: {fault}");
+            Answer::fault(&fault).into_bytes()
+        });
         self.shared.meter.note(target, status(&bytes), Some(begun.elapsed()));
         self.finish(stream, wire, &bytes);
     }

@@ -45,7 +45,8 @@ impl Line {
     #[must_use]
     pub fn join(self: &Arc<Self>, stream: &Arc<Stream>) -> Seat {
         let mut state = self.lock();
-        if state.waiting.len() >= state.most {
+        let full = state.waiting.len() >= state.most;
+        if full {
             cut_oldest(&mut state);
         }
         state.next += 1;
@@ -54,6 +55,13 @@ impl Line {
             stream.cut();
         }
         state.waiting.insert(number, stream.clone());
+        drop(state);
+        if full {
+            crate::seldom!(
+                Info,
+                "the API has too many clients: the one that waited longest is cut"
+            );
+        }
         Seat { line: self.clone(), number }
     }
 

@@ -195,7 +195,11 @@ impl Writer {
         match envelope::seal(&envelope, |bytes| self.shared.identity.sign(bytes)) {
             Ok(signed) => self.write(&signed),
             Err(envelope::TooLarge(bytes)) => {
-                crate::warning!("a message of {bytes} bytes for {} is too large to send", self.to);
+                crate::seldom!(
+                    Warn,
+                    "a message of {bytes} bytes for {} is too large to send",
+                    self.to
+                );
                 let Some(asked) = envelope.reply_to else { return Ok(()) };
                 let text = format!("the answer has {bytes} bytes, too many for one message");
                 self.send_new(Some(asked), Body::Error(Fault::new(Code::TooLarge, text)))

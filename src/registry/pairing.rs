@@ -15,7 +15,7 @@ use crate::bus::{Reply, StateOp, Verdict};
 use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::invite::{InviteCode, InviteRecord, InviteView};
-use crate::model::key::PublicKey;
+use crate::model::key::{NodeId, PublicKey};
 use crate::model::peer::{PeerRecord, PeerState, PeerView};
 use crate::model::time::{Mono, Now, Timestamp};
 use crate::smsg::hello::Hello;
@@ -36,6 +36,8 @@ const INVITES: usize = 100;
 pub struct Refusals {
     invites: Seldom,
     requests: Seldom,
+    strangers: Seldom,
+    full: Seldom,
 }
 
 /// A stranger that asked to be paired.
@@ -159,11 +161,13 @@ impl Registry {
         hello: Hello,
         cx: &mut Cx,
     ) -> Verdict {
-        let Some(asking) = hello.asking.clone() else { return stranger(None) };
-        if self.rejected.contains(&(key, asking)) {
-            return stranger(None);
-        }
         let id = key.node_id();
+        let Some(asking) = hello.asking.clone() else {
+            return self.send_away(&hello, id, source, "it is not registered here", None, cx);
+        };
+        if self.rejected.contains(&(key, asking)) {
+            return self.send_away(&hello, id, source, "it was rejected", None, cx);
+        }
         if let Some(asked) = self.asked.iter_mut().find(|a| a.key == key) {
             asked.hello = hello;
             asked.last = cx.now.wall;
@@ -171,9 +175,8 @@ impl Registry {
         }
         let just_now = |at: Mono| cx.now.mono.since(at) < PER_SOURCE;
         if self.asked.iter().any(|a| a.source == source && just_now(a.at.mono)) {
-            return stranger(Some(
-                "too many pairing requests from this address; ask again in a second",
-            ));
+            let why = "too many pairing requests from this address; ask again in a second";
+            return self.send_away(&hello, id, source, why, Some(why), cx);
         }
         let text = format!(
             "{} ({id}) at {source} asks to pair; `miner-cli peer approve {id}` lets it in",
@@ -187,11 +190,31 @@ impl Registry {
                 cx.info(text);
             }
         }
-        if self.asked.len() == PAIRING_REQUESTS {
-            self.asked.pop_front();
+        if self.asked.len() == PAIRING_REQUESTS
+            && let Some(oldest) = self.asked.pop_front()
+        {
+            let (name, id) = (oldest.hello.name, oldest.key.node_id());
+            let text =
+                format!("{PAIRING_REQUESTS} ask to pair: {name} ({id}), the first, gives way");
+            cx.info_seldom(&mut self.refusals.full, text);
         }
         self.asked.push_back(Asked { key, hello, source, at: cx.now, last: cx.now.wall });
         Verdict::NotRegistered { request: Some(id), reason: None }
+    }
+
+    /// Says so in the log, where the caller learns only `told`.
+    fn send_away(
+        &mut self,
+        hello: &Hello,
+        id: NodeId,
+        source: IpAddr,
+        why: &str,
+        told: Option<&str>,
+        cx: &mut Cx,
+    ) -> Verdict {
+        let text = format!("sent {} ({id}) at {source} away: {why}", hello.name);
+        cx.info_seldom(&mut self.refusals.strangers, text);
+        stranger(told)
     }
 
     pub(super) fn forget_old_requests(&mut self, cx: &Cx) {

@@ -118,7 +118,7 @@ impl Loop<'_> {
                 Out::Send { link, message } => {
                     let Some(handle) = self.links.get(&link) else { continue };
                     if handle.outbox.try_send(message).is_err() {
-                        crate::warning!("link {} takes no more messages: cutting it", link.0);
+                        crate::seldom!(Warn, "link {} takes no more messages: cutting it", link.0);
                         (handle.cut.0)();
                         self.ports.counters.links_cut.one_more();
                     }
@@ -205,7 +205,7 @@ impl Loop<'_> {
         let Err(refused) = self.ports.alerts.try_send(command) else { return };
         match refused.into_inner() {
             AlertCommand::Notice(notice) => {
-                crate::error!("an alert is lost, too many wait: {}", notice.text);
+                crate::seldom!(Error, "an alert is lost, too many wait: {}", notice.text);
             }
             AlertCommand::Overview { reply, .. } | AlertCommand::Test { reply, .. } => {
                 let fault = Fault::new(Code::Unavailable, "the alerts are busy");
@@ -227,7 +227,7 @@ impl Loop<'_> {
             }
             None => {
                 self.ports.counters.notes_dropped.one_more();
-                crate::warning!("the store takes no more: a note was dropped");
+                crate::seldom!(Warn, "the store takes no more: a note was dropped");
             }
         }
     }

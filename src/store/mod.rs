@@ -170,7 +170,7 @@ impl Store {
             match (command.ticket, result) {
                 // Nobody listens any more when the daemon ends.
                 (Some(ticket), result) => drop(events.send(Event::Stored { ticket, result })),
-                (None, Err(fault)) => crate::error!("{fault}"),
+                (None, Err(fault)) => crate::seldom!(Error, "{fault}"),
                 (None, Ok(())) => {}
             }
         }

@@ -3,7 +3,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::net::run;
-use crate::node::{Node, Running, until, within};
+use crate::node::{Folder, Node, Running, until, within};
 use crate::{join, mine, state};
 
 /// A small ext4 on a loop device that turns read-only at its first error, as a dying card does.
@@ -51,7 +51,7 @@ fn a_disk_that_turns_read_only_refuses_changes_in_words_and_mining_goes_on() {
     };
     let controller = Node::serve("control-center", "controller");
     let mut rig = Node::bare("rig-alpha");
-    rig.folder.0 = card.folder.join("home");
+    rig.folder = Folder(card.folder.join("home"));
     std::fs::create_dir(&rig.folder.0).unwrap();
     rig.cli(&["node", "init", "--name", "rig-alpha", "--role", "worker"]).ok();
     rig.start();

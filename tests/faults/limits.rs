@@ -1,8 +1,25 @@
-//! Too few descriptors, threads, and memory for a miner.
-use std::net::TcpStream;
+//! Too few descriptors, and too few threads.
+use std::net::{SocketAddr, TcpStream};
 
-use crate::node::{Node, children, signal_pid, until};
-use crate::{join, mine, state};
+use crate::caller::tcp;
+use crate::node::{Node, until};
+use crate::{Footprint, connected, join, mine};
+
+/// Connections to both ports, half of them at each, as many callers would make them.
+fn flood(node: &Node, count: u16) -> Vec<TcpStream> {
+    let ports: Vec<SocketAddr> =
+        [node.api(), node.p2p()].iter().map(|a| a.parse().unwrap()).collect();
+    let one = |number: u16| tcp(ports[usize::from(number % 2)], number).ok();
+    (0..count).filter_map(one).collect()
+}
+
+fn told_seldom(node: &Node, what: &[&str]) {
+    let log = node.log();
+    for what in what {
+        let lines = log.lines().filter(|line| line.contains(what)).count();
+        assert!((1..60).contains(&lines), "{lines} times {what:?}: {log}");
+    }
+}
 
 #[test]
 fn sixty_four_descriptors_carry_a_link_and_outlive_a_flood() {
@@ -11,14 +28,22 @@ fn sixty_four_descriptors_carry_a_link_and_outlive_a_flood() {
     controller.start();
     let rig = Node::serve("rig-alpha", "worker");
     join(&controller, &rig, &controller.p2p());
-    for address in [controller.api(), controller.p2p()] {
-        let address = address.replace("[::]", "127.0.0.1");
-        let flood: Vec<_> = (0..200).filter_map(|_| TcpStream::connect(&address).ok()).collect();
-        assert!(flood.len() > 60, "{} connections", flood.len());
-        drop(flood);
-        until("it answers again", || controller.cli(&["node", "info"]).code == 0);
-    }
+    let before = Footprint::of(&controller);
+    let held = flood(&controller, 400);
+    assert!(held.len() > 200, "{} connections", held.len());
+    let shortage = ["no connection can be taken at present", "the API cannot take connections"];
+    until("it says so", || shortage.iter().all(|what| controller.log().contains(what)));
+    drop(held);
+    until("it answers again", || controller.cli(&["node", "info"]).code == 0);
+    told_seldom(&controller, &shortage);
+    assert!(connected(&controller, &rig), "the link stands: {}", controller.log());
     mine(&controller, "rig-alpha");
+    before.comes_back(&controller);
+    // Both ports take new ones.
+    let late = Node::serve("rig-beta", "worker");
+    let invite = controller.json(&["node", "invite"]);
+    late.cli(&["node", "join", &controller.p2p(), invite["code"].as_str().unwrap()]).ok();
+    until("the late one is linked", || controller.peer("rig-beta")["connected"] == true);
 }
 
 #[test]
@@ -33,29 +58,17 @@ fn a_daemon_that_gets_no_more_threads_refuses_and_answers_again() {
     }
     node.cli(&["node", "init", "--name", "threads", "--role", "controller"]).ok();
     node.start();
-    let flood: Vec<_> = (0..150).filter_map(|_| TcpStream::connect(node.api()).ok()).collect();
-    assert!(!flood.is_empty());
-    drop(flood);
+    until("it answers", || node.rest("GET", "/node/info", None).0 == 200);
+    let before = Footprint::of(&node);
+    let held = flood(&node, 300);
+    assert!(held.len() > 100, "{} connections", held.len());
+    let shortage = ["was refused: Resource temporarily unavailable", "no thread for an HTTP"];
+    until("it says so", || shortage.iter().any(|what| node.log().contains(what)));
+    drop(held);
     until("it answers again", || node.rest("GET", "/node/info", None).0 == 200);
-    assert!(!node.log().contains("panicked"), "{}", node.log());
-    assert_eq!(node.stop(), Some(0));
-}
-
-#[test]
-fn a_miner_that_the_kernel_kills_for_memory_is_named_and_started_again() {
-    let controller = Node::serve("control-center", "controller");
+    before.comes_back(&node);
     let rig = Node::serve("rig-alpha", "worker");
-    join(&controller, &rig, &controller.p2p());
-    mine(&controller, "rig-alpha");
-    // What the kernel's out-of-memory killer sends.
-    children(rig.pid()).into_iter().for_each(|pid| signal_pid(pid, 9));
-    let told = || {
-        let events = controller.json(&["events"]);
-        let events = events.as_array().unwrap().clone();
-        events.iter().any(|e| {
-            e["kind"] == "miner-exited" && e["text"].as_str().is_some_and(|t| t.contains("SIGKILL"))
-        })
-    };
-    until("the controller hears why", told);
-    until("it hashes again", || state(&controller) == "hashing");
+    let (_, invite) = node.rest("POST", "/node/invites", None);
+    rig.cli(&["node", "join", &node.p2p(), invite["code"].as_str().unwrap()]).ok();
+    assert_eq!(node.stop(), Some(0));
 }

@@ -64,6 +64,11 @@ impl Net {
         &self.machines[usize::from(machine) - 1]
     }
 
+    /// A further namespace, which is removed with the others.
+    pub fn ends_with_it(&mut self, name: &str) {
+        self.machines.push(name.to_owned());
+    }
+
     /// A node with an identity and a daemon on that machine.
     pub fn serve(&self, machine: u8, name: &str, role: &str) -> Node {
         let around = ["ip", "netns", "exec", self.namespace(machine)];
@@ -84,21 +89,30 @@ impl Net {
         ip(&["-n", &self.switch, "link", "set", &port, state]).unwrap();
     }
 
-    /// A rule of nftables on a machine, in a chain at this hook; all of them go with [`Net::no_rules`].
+    /// Whether what machine `from` sends to machine `to` is lost: it goes to a network card that nobody has. What
+    /// comes the other way still arrives.
+    pub fn lose(&self, from: u8, to: u8, lost: bool) {
+        let (ns, address) = (self.namespace(from), format!("10.98.0.{to}"));
+        if lost {
+            let card = ["lladdr", "02:00:00:00:00:ff", "nud", "permanent", "dev", "eth0"];
+            ip(&[&["-n", ns, "neigh", "replace", &address][..], &card].concat()).unwrap();
+        } else {
+            ip(&["-n", ns, "neigh", "del", &address, "dev", "eth0"]).unwrap();
+        }
+    }
+
+    /// A rule of nftables on a machine, in a chain at this hook.
     ///
     /// # Errors
     /// The kernel or the machine has no nftables.
     pub fn rule(&self, machine: u8, hook: &str, rule: &str) -> Result<(), String> {
         let kind = if hook == "postrouting" { "nat" } else { "filter" };
+        // A block ends with its line.
         let script = format!(
-            "table inet faults {{ chain {hook} {{ type {kind} hook {hook} priority 0; {rule} }} }}"
+            "table inet faults {{\nchain {hook} {{\ntype {kind} hook {hook} priority 0; {rule}\n}}\n}}"
         );
         let namespace = self.namespace(machine);
         ip(&["netns", "exec", namespace, "nft", &script]).map(drop)
-    }
-
-    pub fn no_rules(&self, machine: u8) {
-        ip(&["netns", "exec", self.namespace(machine), "nft", "flush", "ruleset"]).unwrap();
     }
 }
 

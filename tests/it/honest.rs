@@ -13,13 +13,19 @@ fn hashing(controller: &super::node::Node) -> bool {
 }
 
 #[test]
-fn a_frozen_worker_is_unreachable_within_35_s_and_back_15_s_after_it_thaws() {
+fn a_frozen_worker_is_unreachable_before_its_link_is_lost_and_soon_back_when_it_thaws() {
     let (controller, rig) = pair();
     start_simulated(&controller, "demo", &json!({})).ok();
     until("hashing", || hashing(&controller) && total(&controller) > 0.0);
 
     rig.signal(STOP);
-    assert!(within(Duration::from_secs(35), || controller.state("rig-alpha") == "unreachable"));
+    let mut row = Value::Null;
+    until("three reports are missed", || {
+        row = controller.peer("rig-alpha");
+        row["state"] == "unreachable"
+    });
+    // The link is given up 15 s later.
+    assert_eq!(row["reason"], "it is linked but has stopped reporting", "{}", controller.log());
     assert_eq!(total(&controller), 0.0);
     let (_, stats) = controller.rest("GET", "/remote/stats", None);
     let stats = stats.as_object().unwrap().values().next().unwrap().clone();
@@ -34,7 +40,8 @@ fn a_frozen_worker_is_unreachable_within_35_s_and_back_15_s_after_it_thaws() {
     assert_eq!(controller.cli(&["remote", "status"]).code, 0);
 
     rig.signal(CONT);
-    assert!(within(Duration::from_secs(15), || controller.state("rig-alpha") == "hashing"));
+    // Well before a lost peer is looked for at leisure.
+    assert!(within(Duration::from_secs(40), || controller.state("rig-alpha") == "hashing"));
     until("its hashrate counts again", || total(&controller) > 0.0);
 }
 
@@ -45,7 +52,7 @@ fn a_killed_worker_leaves_no_miner_and_takes_up_its_work_again() {
     let miners = children(rig.pid());
     assert_eq!(miners.len(), 1);
     rig.kill();
-    assert!(within(Duration::from_secs(3), || miners.iter().all(|pid| !alive(*pid))));
+    until("no miner is left", || miners.iter().all(|pid| !alive(*pid)));
     until("the controller sees it go", || controller.state("rig-alpha") == "unreachable");
     let listen = "127.0.0.1:0";
     rig.start_with(&[

@@ -153,7 +153,7 @@ fn bursts_with_followers_that_do_not_read(bytes: u64, patience: Duration) {
 
 #[test]
 fn a_burst_of_output_costs_no_memory_and_no_follower_slows_it() {
-    bursts_with_followers_that_do_not_read(64 * MIB, PATIENCE);
+    bursts_with_followers_that_do_not_read(64 * MIB, 3 * PATIENCE);
 }
 
 #[test]

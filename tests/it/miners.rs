@@ -49,11 +49,11 @@ fn a_miner_whose_api_port_is_taken_is_started_on_another() {
     let (controller, _rig) = pair();
     let said = start_simulated(&controller, "demo", &json!({"apiPortTaken": true}));
     // The simulated miner takes its port at every start: it is seen to be started anew, with the reason.
-    until("it was started anew", || miner(&controller)["restarts"].as_u64() > Some(0));
-    assert!(
-        miner(&controller)["reason"].as_str().is_some_and(|r| r.contains("API port")),
-        "{said:?}"
-    );
+    until(&format!("it was started anew, with the reason: {said:?}"), || {
+        let miner = miner(&controller);
+        miner["restarts"].as_u64() > Some(0)
+            && miner["reason"].as_str().is_some_and(|r| r.contains("API port"))
+    });
 }
 
 #[test]

@@ -2,8 +2,9 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -200,13 +201,25 @@ impl Node {
         let mut child = self.daemon.take().expect("the daemon runs");
         child.kill().unwrap();
         child.wait().unwrap();
+        self.is_sound();
     }
 
     /// SIGTERM, and the exit code.
     pub fn stop(&mut self) -> Option<i32> {
         let mut child = self.daemon.take().expect("the daemon runs");
         signal_pid(child.id(), 15);
-        child.wait().unwrap().code()
+        let code = child.wait().unwrap().code();
+        self.is_sound();
+        code
+    }
+
+    /// Whatever was done to the daemon, none of its threads panicked.
+    #[track_caller]
+    fn is_sound(&self) {
+        if !std::thread::panicking() {
+            let log = self.log();
+            assert!(!log.contains("panicked"), "a thread of the daemon panicked: {log}");
+        }
     }
 
     /// One REST request with the node's token: status and JSON.
@@ -283,6 +296,7 @@ impl Drop for Node {
                 pause();
             }
         }
+        self.is_sound();
     }
 }
 
@@ -351,24 +365,26 @@ pub fn within(time: Duration, mut check: impl FnMut() -> bool) -> bool {
 /// Lines of a running command's output as they come; the command is ended when this is dropped.
 pub struct Running {
     pub child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Receiver<String>,
 }
 
 impl Running {
     pub fn new(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (said, lines) = channel();
+        std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).try_for_each(|l| said.send(l))
+        });
         Self { child, lines }
     }
 
-    /// The next line that holds `text`; `None` at the end of the output.
+    /// The next line that holds `text`; `None` at the end of the output, and when nothing comes any more.
     pub fn line_with(&mut self, text: &str) -> Option<String> {
-        let mut line = String::new();
-        while self.lines.read_line(&mut line).unwrap() > 0 {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             if line.contains(text) {
                 return Some(line);
             }
-            line.clear();
         }
         None
     }

@@ -62,9 +62,10 @@ fn refused(controller: &Node, rig: &Node, said: &Said, what: &str, words: &str) 
         })
     });
     let event = format!("refused {what} of control-center");
-    assert!(rig.log().lines().any(|l| l.contains(&event) && l.contains(words)), "{}", rig.log());
+    let here = |l: &str| l.contains(&event) && l.contains(words);
+    until("the rig's log says so", || rig.log().lines().any(here));
     let told = |l: &str| l.contains("rig-alpha refused a command") && l.contains(words);
-    assert!(controller.log().lines().any(told), "{}", controller.log());
+    until("and the controller's", || controller.log().lines().any(told));
 }
 
 const PINNED: &str = "[policy]\nwallets = [\"48Mine\"]\npools = [\"pool.example\"]\n";

@@ -45,11 +45,19 @@ fn strangers_with_and_without_invites_are_a_line_a_second_each() {
         time: Timestamp(0),
     };
     let invited = Hello { invite: Some("AAAA".to_owned()), ..hello.clone() };
-    for (hello, what) in [(hello, "asks to pair"), (invited, "an invite that is not valid")] {
+    let unknown = Hello { asking: None, ..hello.clone() };
+    for (hello, what) in [
+        (hello, "asks to pair"),
+        (invited, "an invite that is not valid"),
+        (unknown, "away: it is not registered here"),
+    ] {
         let first = strangers(&mut world, 100, &hello);
         assert!(first.len() == 1 && first[0].contains(what), "{first:?}");
         world.pass(Duration::from_secs(1));
-        let second = strangers(&mut world, 100, &hello);
-        assert!(second.len() == 1 && second[0].contains("99 more"), "{second:?}");
+        let mut second = strangers(&mut world, 100, &hello);
+        assert!(second.remove(0).contains("99 more"), "{second:?}");
+        // Those who ask now push out those who asked before, which is a line of its own.
+        let full = second.iter().filter(|line| line.contains("gives way")).count();
+        assert!(full == second.len() && full == usize::from(what == "asks to pair"), "{second:?}");
     }
 }
