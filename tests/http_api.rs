@@ -71,7 +71,7 @@ fn answer(request: &Request) -> Result<Reply, Fault> {
         Request::Peers => Ok(Reply::Peers(vec![serde_json::from_value(peer()).unwrap()])),
         Request::RemoteStatsAll => Ok(Reply::AllStats(vec![(NodeId([1; 8]), Arc::new(stats()))])),
         Request::RemoteTotals => Ok(Reply::Totals(Totals::default())),
-        Request::RemoteStats { .. } => Ok(Reply::Stats(Box::new(stats()))),
+        Request::RemoteStats { .. } => Ok(Reply::Stats(Arc::new(stats()))),
         Request::RemoteStart { peer, .. } if peer == "strict" => fault(Code::Policy),
         Request::RemoteStart { .. } | Request::StartProfile { .. } => Ok(Reply::Started { miner: "xmrig-1".into() }),
         Request::RemoteStop { .. } | Request::RemoteRestart { .. } | Request::StopMiner { .. } => {

@@ -233,7 +233,7 @@ pub enum Reply {
     Ping {
         ping_ms: f64,
     },
-    Stats(Box<NodeStats>),
+    Stats(Arc<NodeStats>),
     /// Every registered rig, by peer id.
     AllStats(Vec<(NodeId, Arc<NodeStats>)>),
     Totals(Totals),

@@ -69,7 +69,8 @@ pub struct LinkUp {
 /// How the registry's loop reaches a link.
 #[derive(Clone, Debug)]
 pub struct LinkHandle {
-    pub outbox: Sender<Outbound>,
+    /// Boxed: a link reserves room for 64 of them, and uses that of one.
+    pub outbox: Sender<Box<Outbound>>,
     /// Ends the connection at once, even when the outbox is full.
     pub cut: Cut,
 }

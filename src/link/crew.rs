@@ -21,14 +21,25 @@ impl Crew {
     /// # Errors
     /// No further thread can be had.
     pub fn spawn(&self, name: &str, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        thread::spawn(name, self.counted(f)).map(drop)
+    }
+
+    /// As [`Crew::spawn`], with a small stack.
+    ///
+    /// # Errors
+    /// As [`Crew::spawn`].
+    pub fn spawn_small(&self, name: &str, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        thread::spawn_small(name, self.counted(f)).map(drop)
+    }
+
+    fn counted(&self, f: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'static {
         let member = Member::new(&self.0);
-        thread::spawn(name, move || {
+        move || {
             let _member = member;
             if catch_unwind(AssertUnwindSafe(f)).is_err() {
                 crate::error!("a thread of the links ended by an error of this program");
             }
-        })?;
-        Ok(())
+        }
     }
 
     /// Waits for all of them; `false` when `deadline` passes first.

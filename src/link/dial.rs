@@ -42,7 +42,7 @@ fn start(request: DialRequest, running: &Arc<AtomicUsize>, shared: &Arc<Shared>)
         let thread = move || carry_out(&request, link, attempt, &own);
         shared
             .crew
-            .spawn(&thread_name("rd", link), thread)
+            .spawn(&thread_name("gr", link), thread)
             .map_err(|e| format!("no thread for another attempt: {e}"))
     };
     if let Err(reason) = result {
@@ -96,7 +96,7 @@ fn connect(request: &DialRequest, deadline: Instant) -> Result<Stream, DialOutco
     client.over(tcp(address)?, host).map_err(|reason| failed(true, reason))
 }
 
-/// Returns when the link has ended.
+/// Returns when the link has begun.
 fn attempt_one(
     request: &DialRequest,
     link: crate::bus::LinkId,
@@ -107,6 +107,6 @@ fn attempt_one(
     let socket = Arc::new(connect(request, deadline)?);
     let greeted = greet::call(socket.clone(), request, deadline, shared)?;
     drop(attempt);
-    session::run(&socket, greeted, link, Some(request.dial), shared)
+    session::begin(&socket, greeted, link, Some(request.dial), shared)
         .map_err(|reason| DialOutcome::Failed { answered: true, reason })
 }

@@ -61,7 +61,7 @@ fn json_bytes(line: &str) -> usize {
 /// counted, not kept. Dropped, it leaves every ring.
 pub struct Follows {
     /// The writer's own channel; closed with the reader.
-    wake: Weak<Sender<Outbound>>,
+    wake: Weak<Sender<Box<Outbound>>>,
     open: BTreeMap<u64, Follow>,
     /// The one served last, so that each gets its turn.
     last: u64,
@@ -84,7 +84,7 @@ impl Drop for Follow {
 }
 
 impl Follows {
-    pub fn new(wake: Weak<Sender<Outbound>>) -> Self {
+    pub fn new(wake: Weak<Sender<Box<Outbound>>>) -> Self {
         Self { wake, open: BTreeMap::new(), last: 0, next_part: Instant::now() }
     }
 
@@ -108,7 +108,7 @@ impl Follows {
             if !armed.swap(true, Ordering::SeqCst)
                 && let Some(wake) = wake.upgrade()
             {
-                let _ = wake.try_send(Outbound::LogsReady { follow });
+                let _ = wake.try_send(Box::new(Outbound::LogsReady { follow }));
             }
         }));
         let cursor = ring.start(lines);

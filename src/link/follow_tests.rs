@@ -89,7 +89,7 @@ fn a_follower_is_woken_once_until_it_has_looked() {
 fn a_wake_up_that_finds_no_room_is_not_lost() {
     let (wake, woken) = bus::wire_channel(1);
     let wake = Arc::new(wake);
-    wake.try_send(bus::Outbound::Raw(vec![])).unwrap();
+    wake.try_send(Box::new(bus::Outbound::Raw(vec![]))).unwrap();
     let mut follows = Follows::new(Arc::downgrade(&wake));
     let ring = ring(&[]);
     assert!(follows.begin(1, ring.clone(), 0, 100));

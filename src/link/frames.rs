@@ -22,8 +22,9 @@ use crate::tls::Stream;
 const PATH: &str = "/ws";
 /// All bytes a stranger may send: the head of the HTTP request, two or three messages, and what is read beyond.
 const STRANGER_BYTES: usize = 16 * 1024;
-/// Allocated for every connection, and wholly touched by each read: a report fits twice.
-const READ_BUFFER: usize = 4 * 1024;
+/// Allocated for every connection, and wholly touched by each read. A report of a rig with one or two devices fits; what
+/// is longer takes a second read, and with that the buffer doubles.
+const READ_BUFFER: usize = 2 * 1024;
 
 pub type Socket = WebSocket<Wire>;
 
@@ -33,7 +34,7 @@ pub struct Wire {
     stream: DeadlineStream<Arc<Stream>>,
     /// Bytes that may still be read before the greeting is over.
     budget: Option<usize>,
-    writer: Option<Arc<Sender<Outbound>>>,
+    writer: Option<Arc<Sender<Box<Outbound>>>>,
 }
 
 impl Wire {
@@ -65,7 +66,7 @@ impl Write for Wire {
             // With a write buffer of 0 these are whole frames. A pong that finds no room is left out: whoever pings
             // faster than it reads needs none.
             Some(writer) => {
-                let _ = writer.try_send(Outbound::Raw(buf.to_vec()));
+                let _ = writer.try_send(Box::new(Outbound::Raw(buf.to_vec())));
                 Ok(buf.len())
             }
         }
@@ -137,7 +138,7 @@ pub fn send(socket: &mut Socket, bytes: Vec<u8>) -> Result<(), String> {
 }
 
 /// The greeting is over: larger messages may come, and `writer` gets what this side has to say.
-pub fn welcome(socket: &mut Socket, writer: Arc<Sender<Outbound>>) {
+pub fn welcome(socket: &mut Socket, writer: Arc<Sender<Box<Outbound>>>) {
     socket.set_config(|config| {
         config.max_message_size = Some(limits::MESSAGE);
         config.max_frame_size = Some(limits::MESSAGE);

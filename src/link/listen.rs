@@ -101,7 +101,7 @@ impl Door {
         let slot = self.slots.take(from.ip(), &socket);
         let shared = self.shared.clone();
         let link = shared.next_link();
-        let name = thread_name("rd", link);
+        let name = thread_name("gr", link);
         self.shared.crew.spawn(&name, move || {
             if let Err(reason) = receive(&socket, from, slot, link, &shared) {
                 shared.counters.handshakes_failed.one_more();
@@ -124,7 +124,7 @@ fn receive(
         shared.counters.callers_refused.one_more();
         return Ok(());
     };
-    session::run(socket, greeted, link, None, shared)
+    session::begin(socket, greeted, link, None, shared)
 }
 
 /// Troubles of one connection, not of the listener.

@@ -1,9 +1,9 @@
 //! One peer connection: TCP, WebSocket, Noise, hello, then signed envelopes both ways until it ends.
 //! docs/protocol.md says what goes over the wire.
 //!
-//! Threads: one `p2p-accept` a listener, one `p2p-dial`, and two a link: the one that greeted becomes the reader
-//! (`link-rd-N`), beside it the writer (`link-wr-N`), which alone writes to the socket. The registry hears of a
-//! link through [`crate::bus::LinkEvent`]: `Up` first, then its messages, `Down` last, always.
+//! Threads: one `p2p-accept` a listener, one `p2p-dial`, one for each greeting (`link-gr-N`), which ends with it, and
+//! two a link: the reader (`link-rd-N`) and the writer (`link-wr-N`), which alone writes to the socket. The registry
+//! hears of a link through [`crate::bus::LinkEvent`]: `Up` first, then its messages, `Down` last, always.
 mod crew;
 mod dial;
 mod follow;
@@ -115,7 +115,7 @@ impl Shared {
     }
 }
 
-/// The name of a link's thread: `link-rd-7`. Numbers start again after seven digits, for the kernel's 15 bytes.
+/// The name of a thread of a link: `link-rd-7`. Numbers start again after seven digits, for the kernel's 15 bytes.
 fn thread_name(part: &str, link: LinkId) -> String {
     format!("link-{part}-{}", link.0 % 10_000_000)
 }

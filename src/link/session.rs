@@ -1,9 +1,10 @@
 //! The life of a link after the greeting: its two threads, its `Up` and its `Down`.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::greet::Greeted;
 use super::reader::Reader;
@@ -58,11 +59,12 @@ pub struct Stop {
     pub tell: bool,
 }
 
-/// Runs a link on the thread that greeted, until it ends.
+/// Begins a link, on two threads of its own. The one that greeted ends with that: the deep stack of a handshake and what
+/// the allocator keeps for its thread are needed for a moment, a link's own for days.
 ///
 /// # Errors
 /// It could not begin; the registry has heard nothing of it.
-pub fn run(
+pub fn begin(
     socket: &Arc<Stream>,
     greeted: Greeted,
     link: LinkId,
@@ -76,10 +78,10 @@ pub fn run(
     let (inner, from_inner) = bus::wire_channel(INNER);
     let inner = Arc::new(inner);
     frames::welcome(&mut frames, inner.clone());
-    let mut reader =
-        Reader::new(frames, transport.receive, key, &hello, link, shared, inner.clone())?;
-
-    let writer = Writer::new(
+    let reader = Reader::new(frames, transport.receive, key, &hello, link, shared, inner.clone())?;
+    // What is in a box is not copied from frame to frame of a stack that stays for days.
+    let reader = Box::new(reader);
+    let mut writer = Box::new(Writer::new(
         socket.clone(),
         frames::writing(role),
         transport.send,
@@ -87,13 +89,13 @@ pub fn run(
         Arc::downgrade(&inner),
         shared.clone(),
         end.clone(),
-    );
+    ));
     let (writes, written) = bus::wire_channel::<()>(1);
-    let writing = thread::spawn(&thread_name("wr", link), move || {
+    let writing = thread::spawn_small(&thread_name("wr", link), move || {
         let _writes = writes;
         writer.run(&from_registry, &from_inner);
     })
-    .map_err(|e| format!("no thread for a link: {e}"))?;
+    .map_err(|e| no_thread(&e))?;
 
     let cut = end.clone();
     let cut = Cut(Arc::new(move || {
@@ -101,24 +103,50 @@ pub fn run(
         cut.shut();
     }));
     let handle = LinkHandle { outbox, cut };
-    let up = LinkUp { link, key, hello, dial, remote, handle };
-    let known = shared.tell(LinkEvent::Up(Box::new(up)));
-    // The reader goes with the closure, and with it its senders to the writer.
-    let ending = &end;
-    let stop = guarded(move || match known {
-        true => reader.run(ending),
-        false => Stop { reason: "this node stops".to_owned(), tell: false },
-    });
-    if last_word(&stop, inner, &end) {
-        let _ = written.recv_timeout(LAST_WORD);
+    let up = Box::new(LinkUp { link, key, hello, dial, remote, handle });
+    let reading = Reading { reader, inner, end, writing, written };
+    let own = shared.clone();
+    // Without the thread all that is dropped, and the writer ends with the last sender of its channel.
+    let read = move || reading.run(up, &own);
+    shared.crew.spawn_small(&thread_name("rd", link), read).map_err(|e| no_thread(&e))
+}
+
+fn no_thread(e: &std::io::Error) -> String {
+    format!("no thread for a link: {e}")
+}
+
+/// What the reader's thread has.
+struct Reading {
+    reader: Box<Reader>,
+    inner: Arc<Sender<Box<Outbound>>>,
+    end: Arc<End>,
+    writing: JoinHandle<()>,
+    /// Disconnects when the writer has ended.
+    written: Receiver<()>,
+}
+
+impl Reading {
+    /// Until the link ends.
+    fn run(self, up: Box<LinkUp>, shared: &Shared) {
+        let Self { mut reader, inner, end, writing, written } = self;
+        let link = up.link;
+        let known = shared.tell(LinkEvent::Up(up));
+        let stop = guarded(|| match known {
+            true => reader.run(&end),
+            false => Stop { reason: "this node stops".to_owned(), tell: false },
+        });
+        // With it go its senders to the writer.
+        drop(reader);
+        if last_word(&stop, inner, &end) {
+            let _ = written.recv_timeout(LAST_WORD);
+        }
+        end.shut();
+        let _ = writing.join();
+        if known {
+            let reason = end.why.get().cloned().unwrap_or(stop.reason);
+            shared.tell(LinkEvent::Down { link, reason });
+        }
     }
-    end.shut();
-    let _ = writing.join();
-    if known {
-        let reason = end.why.get().cloned().unwrap_or(stop.reason);
-        shared.tell(LinkEvent::Down { link, reason });
-    }
-    Ok(())
 }
 
 /// A panic while reading ends this link alone.
@@ -129,9 +157,10 @@ fn guarded(read: impl FnOnce() -> Stop) -> Stop {
 
 /// Lets the writer end; `true` when it first has to tell the other side why. `inner` is the last sender of its
 /// channel, so that the writer sees it closed.
-fn last_word(stop: &Stop, inner: Arc<Sender<Outbound>>, end: &End) -> bool {
+fn last_word(stop: &Stop, inner: Arc<Sender<Box<Outbound>>>, end: &End) -> bool {
     end.because(&stop.reason);
-    let told = stop.tell && inner.try_send(Outbound::Close { reason: stop.reason.clone() }).is_ok();
+    let close = || Box::new(Outbound::Close { reason: stop.reason.clone() });
+    let told = stop.tell && inner.try_send(close()).is_ok();
     drop(inner);
     told
 }

@@ -17,6 +17,7 @@ use crate::noise::SendCipher;
 use crate::smsg::envelope::{self, Envelope};
 use crate::smsg::messages::{Body, LogLines};
 use crate::sys::clock;
+use crate::sys::stack::SpareStack;
 use crate::tls::Stream;
 
 /// How long the other side has to end a connection after our bye, before it is cut.
@@ -48,7 +49,7 @@ impl Writer {
         context: WebSocketContext,
         cipher: SendCipher,
         to: NodeId,
-        inner: Weak<Sender<Outbound>>,
+        inner: Weak<Sender<Box<Outbound>>>,
         shared: Arc<Shared>,
         end: Arc<End>,
     ) -> Self {
@@ -57,13 +58,16 @@ impl Writer {
     }
 
     /// Writes until the link ends, and ends it when writing fails or the registry lets go of it.
-    pub fn run(mut self, outbox: &Receiver<Outbound>, inner: &Receiver<Outbound>) {
+    pub fn run(&mut self, outbox: &Receiver<Box<Outbound>>, inner: &Receiver<Box<Outbound>>) {
         let _shut = ShutOnDrop(self.end.clone());
         let _ = self.socket.tcp().set_write_timeout(Some(self.shared.times.write));
+        let spare = SpareStack::of_this_thread();
         let stop = loop {
             if let Err(stop) = self.step(outbox, inner) {
                 break stop;
             }
+            // Between one ping and the next nothing is written to most rigs.
+            spare.give_back();
         };
         match stop {
             Stop::Bye => {
@@ -81,18 +85,18 @@ impl Writer {
     /// Waits for the next thing to say, and says it.
     fn step(
         &mut self,
-        outbox: &Receiver<Outbound>,
-        inner: &Receiver<Outbound>,
+        outbox: &Receiver<Box<Outbound>>,
+        inner: &Receiver<Box<Outbound>>,
     ) -> Result<(), Stop> {
         let due = match self.follows.due() {
             Some(at) => after(at.saturating_duration_since(Instant::now())),
             None => never(),
         };
         select_biased! {
-            recv(inner) -> out => self.say(out.map_err(|_| Stop::Reader)?),
+            recv(inner) -> out => self.say(*out.map_err(|_| Stop::Reader)?),
             recv(outbox) -> out => {
-                let dropped = |_| Outbound::Close { reason: "the daemon stops".to_owned() };
-                self.say(out.unwrap_or_else(dropped))
+                let dropped = || Outbound::Close { reason: "the daemon stops".to_owned() };
+                self.say(out.map_or_else(|_| dropped(), |out| *out))
             }
             recv(due) -> _ => match self.follows.next(Instant::now()) {
                 Some(lines) => self.send_lines(None, lines),

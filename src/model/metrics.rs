@@ -13,7 +13,7 @@ pub struct Snapshot {
     pub own: OwnFigures,
 }
 
-/// A rig: its last report untouched, and what is to be thought of it.
+/// A rig: its last report as it came, and what is to be thought of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RigSnapshot {
     pub id: NodeId,
@@ -26,7 +26,9 @@ pub struct RigSnapshot {
     pub ping_ms: Option<f64>,
     pub score: Option<u8>,
     pub report: Option<Arc<NodeStats>>,
-    /// When that report came, by our clock, and how long ago that is.
+    /// When that report was made, by the rig's clock.
+    pub made: Option<Timestamp>,
+    /// When it came, by our clock, and how long ago that is.
     pub reported_at: Option<Timestamp>,
     pub age_ms: i64,
 }

@@ -131,6 +131,16 @@ pub struct MinerStats {
     pub as_of: Option<Timestamp>,
 }
 
+impl MinerStats {
+    /// Whether this reading still counts: its report was made at `made`, by the rig's clock, and came `age` ms ago.
+    #[must_use]
+    pub fn is_fresh(&self, made: Option<Timestamp>, age: i64) -> bool {
+        // Both times are by the rig's clock, so the difference of the clocks does not matter.
+        let made_after_reading = made.zip(self.as_of).map_or(0, |(made, read)| made.since_ms(read));
+        age.saturating_add(made_after_reading.max(0)) <= FRESH_MS
+    }
+}
+
 /// How a rig stands, from what is meant to run and what does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -227,17 +237,6 @@ pub struct NodeStats {
     /// On a link: the readings since the report before. REST has them under `/history`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Box<Live>>,
-}
-
-impl NodeStats {
-    /// Whether the reading of a miner in this report, which came `age` ms ago, still counts.
-    #[must_use]
-    pub fn is_fresh(&self, miner: &MinerStats, age: i64) -> bool {
-        // Both times are by the rig's clock, so the difference of the clocks does not matter.
-        let made_after_reading =
-            self.as_of.zip(miner.as_of).map_or(0, |(made, read)| made.since_ms(read));
-        age.saturating_add(made_after_reading.max(0)) <= FRESH_MS
-    }
 }
 
 /// `GET /remote/totals`. Algorithms are never added together.

@@ -1,4 +1,9 @@
 //! Text that a peer or a miner sent is hostile until it passed through here.
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::de::{Deserializer, Error, Visitor};
 
 /// Whether `c` could move a cursor, hide text or turn its direction: controls, bidirectional marks, zero-width marks.
 #[must_use]
@@ -27,6 +32,26 @@ pub fn tidy(text: &mut String, most: usize) {
     if text.len() > most || !text.bytes().all(fit) {
         *text = clean(text, most);
     }
+}
+
+/// For `Deserialize`: what is read out of text, without a copy of the text.
+///
+/// # Errors
+/// It is no text, or not one of these.
+pub fn parsed<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    struct Text<T>(PhantomData<T>);
+    impl<T: FromStr<Err = String>> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+    from.deserialize_str(Text(PhantomData))
 }
 
 #[cfg(test)]

@@ -99,10 +99,9 @@ impl Registry {
     }
 
     pub(super) fn marks_kept(&mut self, marks: &[(NodeId, i64)]) {
-        // An id is a digest of the key: each peer's is made once, not once for every mark.
         let marks: HashMap<NodeId, i64> = marks.iter().copied().collect();
         for peer in self.peers.values_mut() {
-            if let Some(through) = marks.get(&peer.record.key.node_id()) {
+            if let Some(through) = marks.get(&peer.id) {
                 peer.filling.on_disk = *through;
                 peer.filling.mark = peer.filling.mark.max(*through);
             }
@@ -118,7 +117,7 @@ impl Registry {
 
     /// The same of one node.
     pub(super) fn mark_lost(&mut self, node: NodeId) {
-        if let Some(peer) = self.peers.values_mut().find(|p| p.record.key.node_id() == node) {
+        if let Some(peer) = self.peers.values_mut().find(|p| p.id == node) {
             peer.filling.mark = peer.filling.on_disk;
         }
     }
@@ -130,7 +129,7 @@ impl Registry {
         self.look_at_clock(key, cx);
         let (open, failing) = (self.history.open, self.history.failing);
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let (node, now) = (key.node_id(), second(cx.now.wall));
+        let (node, now) = (peer.id, second(cx.now.wall));
         let off = peer.filling.clock_off;
         let Some(live) = hostile_history::live(live, now, off, &mut peer.filling.seen) else {
             return;

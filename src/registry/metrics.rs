@@ -40,6 +40,7 @@ impl Registry {
             state: stats.state,
             ping_ms: None,
             score: None,
+            made: stats.as_of,
             report: Some(Arc::new(stats)),
             reported_at: Some(now.wall),
             age_ms: 0,
@@ -50,7 +51,7 @@ impl Registry {
 fn rig(peer: &Peer, now: Now) -> RigSnapshot {
     let report = peer.report.as_ref();
     RigSnapshot {
-        id: peer.record.key.node_id(),
+        id: peer.id,
         name: peer.record.name.clone(),
         labels: peer.record.labels.clone(),
         version: peer.record.version.clone(),
@@ -61,8 +62,9 @@ fn rig(peer: &Peer, now: Now) -> RigSnapshot {
         },
         ping_ms: peer.link.as_ref().and(peer.uptime.ping_ms),
         score: peer.uptime.score(peer.watched_since, now.mono),
-        report: report.map(|(report, _)| report.clone()),
-        reported_at: report.map(|(_, at)| at.wall),
-        age_ms: report.map_or(0, |(_, at)| super::ms(now.mono.since(at.mono))),
+        made: report.and_then(|report| report.made),
+        report: report.map(|report| report.stats.clone()),
+        reported_at: report.map(|report| report.at.wall),
+        age_ms: report.map_or(0, |report| report.age(now)),
     }
 }

@@ -10,7 +10,7 @@ use super::events::{About, Quota, Telling};
 use super::filling::Filling;
 use super::readings::Told;
 use super::uptime::Uptime;
-use super::{Cx, Registry, later};
+use super::{Cx, Registry, later, ms};
 use crate::bus::{LinkId, Reply, StateOp};
 use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
@@ -29,9 +29,11 @@ const COMPLAINTS_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// A registered peer, or one that we asked and that has not approved us yet.
 pub struct Peer {
     pub record: PeerRecord,
+    /// Of its key: digests, made once.
+    pub id: NodeId,
+    fingerprint: String,
     pub link: Option<Link>,
-    /// Its last report and when that came.
-    pub report: Option<(Arc<NodeStats>, Now)>,
+    pub report: Option<Report>,
     /// Why it is not linked.
     pub reason: Option<String>,
     /// When we last lost it, or began to look for it.
@@ -53,6 +55,23 @@ pub struct Peer {
     complaints: Quota,
 }
 
+/// A rig's last report.
+pub struct Report {
+    /// With our time in `asOf`: whoever asks while it is fresh gets this one, and no copy.
+    pub stats: Arc<NodeStats>,
+    /// When it came.
+    pub at: Now,
+    /// When it was made, by the rig's clock.
+    pub made: Option<Timestamp>,
+}
+
+impl Report {
+    /// Milliseconds since it came.
+    pub fn age(&self, now: Now) -> i64 {
+        ms(now.mono.since(self.at.mono))
+    }
+}
+
 /// A peer's present link.
 pub struct Link {
     pub id: LinkId,
@@ -67,6 +86,8 @@ pub struct Link {
 impl Peer {
     pub fn new(record: PeerRecord, now: Now) -> Self {
         Self {
+            id: record.key.node_id(),
+            fingerprint: record.key.fingerprint(),
             record,
             link: None,
             report: None,
@@ -98,8 +119,7 @@ impl Peer {
 
     /// Linked, and for a rig: heard of within three reports.
     pub fn reachable(&self, now: Now) -> bool {
-        let fresh =
-            |(_, at): &(Arc<NodeStats>, Now)| now.mono.since(at.mono) < super::report::SILENT_AFTER;
+        let fresh = |report: &Report| now.mono.since(report.at.mono) < super::report::SILENT_AFTER;
         self.link.is_some()
             && (!self.record.role.is_some_and(Role::obeys)
                 || self.report.as_ref().is_some_and(fresh))
@@ -111,7 +131,7 @@ impl Peer {
         }
         match (self.reachable(now), &self.report) {
             (false, _) => PeerState::Rig(RigState::Unreachable),
-            (true, Some((report, _))) if self.is_rig() => PeerState::Rig(report.state),
+            (true, Some(report)) if self.is_rig() => PeerState::Rig(report.stats.state),
             (true, _) => PeerState::Connected,
         }
     }
@@ -123,7 +143,7 @@ impl Peer {
         }
         // A frozen rig's link may still stand: it has been unreachable since it fell silent.
         Some(if self.link.is_some() {
-            self.report.as_ref().map_or(self.lost_at, |(_, at)| at.wall)
+            self.report.as_ref().map_or(self.lost_at, |report| report.at.wall)
         } else {
             self.lost_at
         })
@@ -134,10 +154,10 @@ impl Peer {
         let remote = self.link.as_ref().map(|l| l.remote.clone());
         let silent = self.link.is_some() && !self.reachable(now);
         PeerView {
-            id: record.key.node_id(),
+            id: self.id,
             name: record.name.clone(),
             public_key: Some(record.key),
-            fingerprint: Some(record.key.fingerprint()),
+            fingerprint: Some(self.fingerprint.clone()),
             address: record.address.clone().or(remote),
             role: record.role,
             added_at: record.added_at,
@@ -171,10 +191,7 @@ impl Registry {
 
     /// The peer that `text` names: an exact id or name, else a unique prefix of an id of at least 4 characters.
     pub(super) fn find_peer(&self, text: &str) -> Result<PublicKey, Fault> {
-        let rows = self
-            .peers
-            .values()
-            .map(|p| (p.record.key, p.record.key.node_id(), p.record.name.as_str()));
+        let rows = self.peers.values().map(|p| (p.record.key, p.id, p.record.name.as_str()));
         if let Some(key) = pick(rows, text)? {
             return Ok(key);
         }
@@ -361,11 +378,13 @@ pub(super) fn pick<'a, T>(
 ) -> Result<Option<T>, Fault> {
     let mut exact = Vec::new();
     let mut prefixed = Vec::new();
+    let whole: Option<NodeId> = text.parse().ok();
+    // Only what could begin an id is compared with all of them.
+    let part = text.len() >= 4 && whole.is_none() && text.bytes().all(|b| b.is_ascii_hexdigit());
     for (row, id, name) in rows {
-        let id = id.to_string();
-        if id == text || name == text {
+        if whole == Some(id) || name == text {
             exact.push((row, id, name));
-        } else if text.len() >= 4 && id.starts_with(text) {
+        } else if part && id.to_string().starts_with(text) {
             prefixed.push((row, id, name));
         }
     }

@@ -216,7 +216,7 @@ impl Registry {
                 Body::Stats(stats) => {
                     registry.take_report(&key, *stats, cx);
                     let peer = registry.peer(&key)?;
-                    Ok(Reply::Stats(Box::new(registry.rig_stats(peer, cx.now).as_ref().clone())))
+                    Ok(Reply::Stats(registry.rig_stats(peer, cx.now)))
                 }
                 other => Err(unexpected(&other)),
             });

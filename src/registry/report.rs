@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::peers::Peer;
+use super::peers::{Peer, Report};
 use super::{Cx, Registry, hostile};
 use crate::bus::LinkId;
 use crate::model::key::{NodeId, PublicKey};
@@ -84,10 +84,11 @@ impl Registry {
         let mut stats = hostile::report(stats);
         let history = stats.history.take();
         // Whatever it says of itself, these are ours to know.
-        stats.node_id = key.node_id();
+        stats.node_id = peer.id;
         stats.node_name.clone_from(&peer.record.name);
         stats.unreachable_since = None;
-        peer.report = Some((Arc::new(stats), cx.now));
+        let made = stats.as_of.replace(cx.now.wall);
+        peer.report = Some(Report { stats: Arc::new(stats), at: cx.now, made });
         self.tally.reports += 1;
         if let Some(live) = history {
             self.take_live(key, *live, cx);
@@ -96,25 +97,26 @@ impl Registry {
 
     /// A rig's last report as it stands now: stale figures are no figures, and `asOf` is by our clock.
     pub(super) fn rig_stats(&self, peer: &Peer, now: Now) -> Arc<NodeStats> {
-        let Some((report, at)) = &peer.report else { return Arc::new(nothing_yet(peer, now)) };
+        let Some(report) = &peer.report else { return Arc::new(nothing_yet(peer, now)) };
         let since = peer.unreachable_since(now);
-        let age = i64::try_from(now.mono.since(at.mono).as_millis()).unwrap_or(i64::MAX);
-        let mut stats =
-            NodeStats { as_of: Some(at.wall), unreachable_since: since, ..report.as_ref().clone() };
+        let age = report.age(now);
+        let fresh = |miner: &MinerStats| miner.is_fresh(report.made, age);
+        if since.is_none() && report.stats.miners.iter().all(fresh) {
+            return report.stats.clone();
+        }
+        let mut stats = NodeStats { unreachable_since: since, ..report.stats.as_ref().clone() };
         if since.is_some() {
             stats.state = RigState::Unreachable;
         }
-        for miner in &mut stats.miners {
-            if !report.is_fresh(miner, age) {
-                miner.hashrate.now = None;
-            }
+        for miner in stats.miners.iter_mut().filter(|miner| !fresh(miner)) {
+            miner.hashrate.now = None;
         }
         Arc::new(stats)
     }
 
     pub(super) fn all_stats(&self, now: Now) -> Vec<(NodeId, Arc<NodeStats>)> {
         let rigs = self.peers.values().filter(|p| p.is_rig());
-        rigs.map(|p| (p.record.key.node_id(), self.rig_stats(p, now))).collect()
+        rigs.map(|p| (p.id, self.rig_stats(p, now))).collect()
     }
 
     /// The farm: only fresh readings count, and only within an algorithm.
@@ -181,7 +183,7 @@ pub(super) fn listening(peer: &Peer) -> Option<LinkId> {
 
 fn nothing_yet(peer: &Peer, now: Now) -> NodeStats {
     NodeStats {
-        node_id: peer.record.key.node_id(),
+        node_id: peer.id,
         node_name: peer.record.name.clone(),
         state: RigState::Unreachable,
         unreachable_since: peer.unreachable_since(now),

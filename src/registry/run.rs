@@ -117,7 +117,7 @@ impl Loop<'_> {
             match one {
                 Out::Send { link, message } => {
                     let Some(handle) = self.links.get(&link) else { continue };
-                    if handle.outbox.try_send(message).is_err() {
+                    if handle.outbox.try_send(Box::new(message)).is_err() {
                         crate::seldom!(Warn, "link {} takes no more messages: cutting it", link.0);
                         (handle.cut.0)();
                         self.ports.counters.links_cut.one_more();

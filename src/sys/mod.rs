@@ -13,5 +13,6 @@ pub mod process;
 pub mod random;
 pub mod service;
 pub mod signals;
+pub mod stack;
 pub mod thread;
 pub mod usage;

@@ -80,11 +80,11 @@ fn an_eavesdropper_reads_no_name_no_log_no_key_and_no_invite() {
         lines: 9,
         previous: false,
     };
-    at_b.handle.outbox.send(tail).unwrap();
+    at_b.handle.outbox.send(tail.into()).unwrap();
     let Body::LogLines(lines) = a.message().1.body else { panic!() };
     assert_eq!(lines.lines, ["a line nobody else may read"]);
     let close = Outbound::Close { reason: "a reason of our own".to_owned() };
-    at_a.handle.outbox.send(close).unwrap();
+    at_a.handle.outbox.send(close.into()).unwrap();
     b.down();
     let recorded = tap.join().unwrap();
     for (bytes, known) in recorded.iter().zip(["GET /ws", "101 Switching"]) {
@@ -305,4 +305,29 @@ fn a_bye_of_a_peer_is_cleaned_and_ends_the_link() {
     raw.send(Body::Bye { reason: format!("\u{1b}[2J{}", "x".repeat(1000)) });
     let reason = node.down();
     assert!(!reason.contains('\u{1b}') && reason.len() < 300, "{reason}");
+}
+
+/// A payload in front of its type is kept as a tree until that is known: nothing takes more of a link's small stack.
+#[test]
+fn however_deep_a_message_is_the_stack_of_a_link_suffices() {
+    let node = Node::start("node");
+    let (mut raw, _up) = (Raw::connect(&node), node.up());
+    let (object, array) = ("{\"a\":", "[");
+    for (open, close, deep) in
+        [(object, "}", 120), (array, "]", 120), (object, "}", 5_000), (array, "]", 20_000)]
+    {
+        let tree = format!("{}1{}", open.repeat(deep), close.repeat(deep));
+        for kind in ["stats", "start_miner", "history_batch"] {
+            let envelope = serde_json::to_string(&raw.envelope(Body::Ping {})).unwrap();
+            let ping = "\"type\":\"ping\",\"payload\":{}";
+            assert!(envelope.contains(ping), "{envelope}");
+            let late = format!("\"payload\":{{\"profile\":{tree}}},\"type\":\"{kind}\"");
+            let json = envelope.replace(ping, &late);
+            let signed = [&raw.me.sign(json.as_bytes())[..], json.as_bytes()].concat();
+            raw.send_plain(&signed);
+            assert!(matches!(raw.receive().body, Body::Error(_)), "{kind}, {deep} deep");
+        }
+    }
+    raw.send(Body::Ping {});
+    assert_eq!(node.message().1.body, Body::Ping {});
 }

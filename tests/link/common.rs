@@ -214,8 +214,8 @@ impl Drop for Node {
     }
 }
 
-pub fn message(id: &str, body: Body) -> Outbound {
-    Outbound::Message { id: id.to_owned(), reply_to: None, body: Box::new(body) }
+pub fn message(id: &str, body: Body) -> Box<Outbound> {
+    Box::new(Outbound::Message { id: id.to_owned(), reply_to: None, body: Box::new(body) })
 }
 
 /// As a node of these tests dials it.

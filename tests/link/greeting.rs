@@ -50,7 +50,7 @@ fn a_close_says_what_was_queued_before_it_and_why() {
         at_a.handle.outbox.send(message(&format!("m{i}"), Body::Ping {})).unwrap();
     }
     let close = miner_cli::bus::Outbound::Close { reason: "removed".to_owned() };
-    at_a.handle.outbox.send(close).unwrap();
+    at_a.handle.outbox.send(close.into()).unwrap();
     // Letting go of the link at once loses nothing either.
     drop(at_a);
     for i in 0..40 {

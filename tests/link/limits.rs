@@ -232,12 +232,12 @@ fn an_answer_too_large_for_an_envelope_is_an_error_and_not_the_end() {
         reply_to: reply_to.map(ToOwned::to_owned),
         body: Box::new(body.clone()),
     };
-    up.handle.outbox.send(out(Some("q1"))).unwrap();
+    up.handle.outbox.send(out(Some("q1")).into()).unwrap();
     let answer = raw.receive();
     assert_eq!(answer.reply_to.as_deref(), Some("q1"));
     let Body::Error(fault) = answer.body else { panic!() };
     assert_eq!(fault.code, miner_cli::model::fault::Code::TooLarge);
-    up.handle.outbox.send(out(None)).unwrap();
+    up.handle.outbox.send(out(None).into()).unwrap();
     up.handle.outbox.send(message("after", Body::Ping {})).unwrap();
     assert_eq!(raw.receive().id, "after");
 }

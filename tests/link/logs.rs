@@ -32,7 +32,7 @@ impl Rig {
     }
 
     fn send(&self, out: Outbound) {
-        self.up.handle.outbox.send(out).unwrap();
+        self.up.handle.outbox.send(out.into()).unwrap();
     }
 
     fn follow(&self, follow: u64, miner: &str, lines: usize, credit: usize) {

@@ -14,7 +14,7 @@ const EACH_WAY: usize = 100;
 fn large_messages_go_both_ways_at_once_whole_and_in_order() {
     let (a, b) = (Node::start("a"), Node::start("b"));
     let (at_a, at_b) = a.link(&b);
-    let feed = |outbox: crossbeam_channel::Sender<Outbound>| {
+    let feed = |outbox: crossbeam_channel::Sender<Box<Outbound>>| {
         thread::spawn("feed", move || {
             for i in 0..EACH_WAY {
                 let lines = vec![format!("{i}"), "y".repeat(60_000 + i)];
@@ -57,7 +57,7 @@ fn every_link_is_up_once_and_down_once_and_last() {
                 1 => (at_rig.handle.cut.0)(),
                 _ => {
                     let reason = "enough".to_owned();
-                    at_rig.handle.outbox.send(Outbound::Close { reason }).unwrap();
+                    at_rig.handle.outbox.send(Outbound::Close { reason }.into()).unwrap();
                 }
             }
         }

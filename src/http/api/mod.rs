@@ -42,7 +42,7 @@ fn answer_as(status: u16, reply: Reply) -> Answer {
         Reply::Peer(peer) => Answer::json(status, &peer),
         Reply::Peers(all) => Answer::json(status, &all),
         Reply::Ping { ping_ms } => Answer::json(status, &json!({ "pingMs": ping_ms })),
-        Reply::Stats(stats) => Answer::json(status, &stats),
+        Reply::Stats(stats) => Answer::json(status, &*stats),
         Reply::AllStats(all) => Answer::json(status, &Reports(&all)),
         Reply::Totals(totals) => Answer::json(status, &totals),
         Reply::Started { miner } => {

@@ -113,7 +113,7 @@ fn add_miners<'a>(miners: &mut Vec<Miner<'a>>, rig: &Rig<'a>, report: &'a NodeSt
     let (mut names, first) = (BTreeSet::new(), miners.len());
     for miner in report.miners.iter().filter(|m| names.insert(&m.name)).take(MINERS) {
         let labels = rig.labels.and("miner", &miner.name);
-        miners.push(Miner { labels, miner, fresh: report.is_fresh(miner, rig.rig.age_ms) });
+        miners.push(Miner { labels, miner, fresh: miner.is_fresh(rig.rig.made, rig.rig.age_ms) });
     }
     report.miners.len() - (miners.len() - first)
 }

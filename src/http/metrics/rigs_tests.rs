@@ -57,6 +57,7 @@ fn rig(name: &str, miners: Vec<MinerStats>) -> RigSnapshot {
         state: RigState::Hashing,
         ping_ms: Some(0.5),
         score: None,
+        made: report.as_of,
         report: Some(Arc::new(report)),
         reported_at: Some(Timestamp(100_500)),
         age_ms: 500,

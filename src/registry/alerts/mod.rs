@@ -44,13 +44,13 @@ impl Registry {
             complaint: None,
         };
         let rigs = self.peers.values().filter(|peer| peer.is_rig()).map(|peer| Seen {
-            node: peer.record.key.node_id(),
+            node: peer.id,
             name: &peer.record.name,
             quiet: peer.record.labels.get(LABEL.0).is_some_and(|value| value == LABEL.1),
             reachable: peer.reachable(now) && peer.report.is_some(),
             linked: peer.link.is_some(),
             lost_at: peer.unreachable_since(now),
-            report: peer.report.as_ref().map(|(report, _)| &**report),
+            report: peer.report.as_ref().map(|report| &*report.stats),
             complaint: peer.complained.as_deref(),
         });
         let seen: Vec<Seen<'_>> = std::iter::once(me).chain(rigs).collect();

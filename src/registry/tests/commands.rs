@@ -278,11 +278,11 @@ fn logs_come_in_and_an_unknown_miner_is_named() {
 fn hostile_reports_are_cleaned_and_cannot_speak_for_another() {
     let mut world = with_profile();
     world.call_later(0, remote_start()).unwrap();
-    let Ok(Reply::Stats(mut stats)) =
-        world.call(0, Request::RemoteStats { peer: "rig".to_owned() })
+    let Ok(Reply::Stats(stats)) = world.call(0, Request::RemoteStats { peer: "rig".to_owned() })
     else {
         panic!()
     };
+    let mut stats = Box::new(stats.as_ref().clone());
     stats.node_name = "node-0".to_owned();
     stats.node_id = world.nodes[0].card.id;
     stats.miners[0].algorithm = Some(format!("rx\u{1b}[2J\u{202e}{}", "x".repeat(10_000)));
