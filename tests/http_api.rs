@@ -121,21 +121,7 @@ fn peer() -> Value {
 }
 
 fn stats() -> NodeStats {
-    NodeStats {
-        node_id: NodeId([1; 8]),
-        node_name: "rig".into(),
-        state: RigState::Hashing,
-        unreachable_since: None,
-        as_of: None,
-        uptime: None,
-        version: None,
-        load: None,
-        memory: None,
-        temperature: None,
-        disk: None,
-        miners: vec![],
-        history: None,
-    }
+    NodeStats::unknown(NodeId([1; 8]), "rig".into(), RigState::Hashing)
 }
 
 impl Api {

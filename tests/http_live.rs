@@ -101,21 +101,8 @@ fn everything_changes_events_and_the_watched_rig_come_as_events_of_their_names()
     all.all = true;
     all.totals = Some(Arc::new(Totals::default()));
     all.alerts = Some(Arc::default());
-    let stats = NodeStats {
-        node_id: NodeId([7; 8]),
-        node_name: "a\n\nevent: end\n</script>".to_owned(),
-        state: RigState::Idle,
-        unreachable_since: None,
-        as_of: None,
-        uptime: None,
-        version: None,
-        load: None,
-        memory: None,
-        temperature: None,
-        disk: None,
-        history: None,
-        miners: Vec::new(),
-    };
+    let name = "a\n\nevent: end\n</script>".to_owned();
+    let stats = NodeStats::unknown(NodeId([7; 8]), name, RigState::Idle);
     sink.send(LivePart { rig: Some(Arc::new(stats)), ..part(all) }).unwrap();
     let (name, json) = data(&event(&mut client));
     assert_eq!((name.as_str(), &json["at"]), ("event: all", &json!("2023-11-14T22:13:20.000Z")));

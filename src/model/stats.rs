@@ -239,6 +239,28 @@ pub struct NodeStats {
     pub history: Option<Box<Live>>,
 }
 
+impl NodeStats {
+    /// Of a node of which nothing else is known.
+    #[must_use]
+    pub fn unknown(node_id: NodeId, node_name: String, state: RigState) -> Self {
+        Self {
+            node_id,
+            node_name,
+            state,
+            unreachable_since: None,
+            as_of: None,
+            uptime: None,
+            version: None,
+            load: None,
+            memory: None,
+            temperature: None,
+            disk: None,
+            miners: Vec::new(),
+            history: None,
+        }
+    }
+}
+
 /// `GET /remote/totals`. Algorithms are never added together.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {

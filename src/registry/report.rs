@@ -183,19 +183,9 @@ pub(super) fn listening(peer: &Peer) -> Option<LinkId> {
 
 fn nothing_yet(peer: &Peer, now: Now) -> NodeStats {
     NodeStats {
-        node_id: peer.id,
-        node_name: peer.record.name.clone(),
-        state: RigState::Unreachable,
         unreachable_since: peer.unreachable_since(now),
-        as_of: None,
-        uptime: None,
         version: peer.record.version.clone(),
-        load: None,
-        memory: None,
-        temperature: None,
-        disk: None,
-        miners: Vec::new(),
-        history: None,
+        ..NodeStats::unknown(peer.id, peer.record.name.clone(), RigState::Unreachable)
     }
 }
 

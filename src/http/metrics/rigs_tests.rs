@@ -32,19 +32,10 @@ fn miner(name: &str, devices: u32) -> MinerStats {
 fn rig(name: &str, miners: Vec<MinerStats>) -> RigSnapshot {
     let id = NodeId([1; 8]);
     let report = NodeStats {
-        node_id: id,
-        node_name: name.to_owned(),
-        state: RigState::Hashing,
-        unreachable_since: None,
         as_of: Some(Timestamp(100_000)),
         uptime: Some(60),
-        version: None,
-        load: None,
-        memory: None,
-        temperature: None,
-        disk: None,
-        history: None,
         miners,
+        ..NodeStats::unknown(id, name.to_owned(), RigState::Hashing)
     };
     RigSnapshot {
         id,

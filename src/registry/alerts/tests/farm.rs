@@ -56,19 +56,10 @@ pub fn miner(name: &str) -> MinerStats {
 pub fn rig(number: u8) -> Rig {
     let (node, name) = (NodeId([number; 8]), format!("rig-{number:02}"));
     let stats = NodeStats {
-        node_id: node,
-        node_name: name.clone(),
-        state: RigState::Hashing,
-        unreachable_since: None,
-        as_of: None,
-        uptime: None,
-        version: None,
-        load: None,
-        memory: None,
         temperature: Some(60.0),
         disk: Some(Disk { total: 100_000_000_000, free: 50_000_000_000 }),
-        history: None,
         miners: vec![miner("xmrig-1")],
+        ..NodeStats::unknown(node, name.clone(), RigState::Hashing)
     };
     Rig { node, name, quiet: false, up: true, heard: true, stats, complaint: None }
 }
