@@ -145,7 +145,7 @@ impl Fleet {
         for rigs in seats {
             let (hall, bell) = Hall::new(rigs, fleet.shared.clone()).expect("a pipe for a hall");
             fleet.bells.push(bell);
-            let thread = thread::spawn_small("rigs", move || hall.run());
+            let thread = thread::spawn("rigs", move || hall.run());
             fleet.threads.push(thread.expect("a thread for some rigs: raise the limit of threads"));
         }
         fleet

@@ -86,7 +86,7 @@ impl Hall {
             ring(&bell);
         });
         match caller {
-            Ok(_) => self.calling += 1,
+            Ok(()) => self.calling += 1,
             Err(e) => {
                 let why = NoLink::Answered(format!("no thread here: {e}"));
                 self.rigs[place].called(Err(why), &self.shared);

@@ -112,7 +112,7 @@ impl Options {
 }
 
 /// Memory maps of the two threads that the daemon has for a rig.
-const MAPS: usize = 8;
+const MAPS: usize = 4;
 
 /// Sees to it that this process and the daemon that it starts may have a socket for each rig.
 fn room_for(rigs: usize) -> Result<(), String> {

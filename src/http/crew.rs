@@ -24,7 +24,7 @@ impl Crew {
         name: &str,
         f: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        sys::thread::spawn_small(name, self.counted(f)).map(drop)
+        sys::thread::spawn_small(name, self.counted(f))
     }
 
     /// As [`Crew::small`], with a stack of the usual size.

@@ -29,7 +29,7 @@ impl Crew {
     /// # Errors
     /// As [`Crew::spawn`].
     pub fn spawn_small(&self, name: &str, f: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        thread::spawn_small(name, self.counted(f)).map(drop)
+        thread::spawn_small(name, self.counted(f))
     }
 
     fn counted(&self, f: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'static {

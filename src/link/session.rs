@@ -1,7 +1,6 @@
 //! The life of a link after the greeting: its two threads, its `Up` and its `Down`.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -91,7 +90,7 @@ pub fn begin(
         end.clone(),
     ));
     let (writes, written) = bus::wire_channel::<()>(1);
-    let writing = thread::spawn_small(&thread_name("wr", link), move || {
+    thread::spawn_small(&thread_name("wr", link), move || {
         let _writes = writes;
         writer.run(&from_registry, &from_inner);
     })
@@ -104,7 +103,7 @@ pub fn begin(
     }));
     let handle = LinkHandle { outbox, cut };
     let up = Box::new(LinkUp { link, key, hello, dial, remote, handle });
-    let reading = Reading { reader, inner, end, writing, written };
+    let reading = Reading { reader, inner, end, written };
     let own = shared.clone();
     // Without the thread all that is dropped, and the writer ends with the last sender of its channel.
     let read = move || reading.run(up, &own);
@@ -120,7 +119,6 @@ struct Reading {
     reader: Box<Reader>,
     inner: Arc<Sender<Box<Outbound>>>,
     end: Arc<End>,
-    writing: JoinHandle<()>,
     /// Disconnects when the writer has ended.
     written: Receiver<()>,
 }
@@ -128,7 +126,7 @@ struct Reading {
 impl Reading {
     /// Until the link ends.
     fn run(self, up: Box<LinkUp>, shared: &Shared) {
-        let Self { mut reader, inner, end, writing, written } = self;
+        let Self { mut reader, inner, end, written } = self;
         let link = up.link;
         let known = shared.tell(LinkEvent::Up(up));
         let stop = guarded(|| match known {
@@ -141,7 +139,7 @@ impl Reading {
             let _ = written.recv_timeout(LAST_WORD);
         }
         end.shut();
-        let _ = writing.join();
+        let _ = written.recv();
         if known {
             let reason = end.why.get().cloned().unwrap_or(stop.reason);
             shared.tell(LinkEvent::Down { link, reason });

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::model::time::{Mono, Timestamp};
-use crate::sys::clock;
+use crate::sys::{clock, thread};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
@@ -77,8 +77,7 @@ pub fn set_format(format: Format) {
 pub fn take_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.to_string().replace('\n', " ");
-        let thread = std::thread::current();
-        line(Level::Error, format_args!("thread {}: {text}", thread.name().unwrap_or("unnamed")));
+        line(Level::Error, format_args!("thread {}: {text}", thread::own_name()));
     }));
 }
 

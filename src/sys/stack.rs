@@ -60,6 +60,7 @@ impl SpareStack {
 #[cfg(test)]
 mod tests {
     use super::SpareStack;
+    use crate::bus::wire_channel;
     use crate::sys::thread::spawn_small;
     use std::hint::black_box;
 
@@ -91,7 +92,8 @@ mod tests {
 
     #[test]
     fn what_a_deep_call_used_is_given_back_and_what_is_in_use_stays() {
-        let thread = spawn_small("deep", || {
+        let (done, ends) = wire_channel(1);
+        let begun = spawn_small("deep", move || {
             let kept: Vec<u64> = (0..100).collect();
             let on_stack = black_box([7_u8; 3000]);
             let spare = SpareStack::of_this_thread();
@@ -101,8 +103,10 @@ mod tests {
                 spare.give_back();
                 assert!(resident() < 48, "{} KiB", resident());
             }
-            assert!(on_stack.iter().all(|b| *b == 7) && kept[99] == 99);
+            done.send(on_stack.iter().all(|b| *b == 7) && kept[99] == 99).unwrap();
         });
-        thread.unwrap().join().unwrap();
+        begun.unwrap();
+        // Nothing comes where an assertion ended it.
+        assert_eq!(ends.recv(), Ok(true));
     }
 }
