@@ -14,7 +14,7 @@ use crate::model::invite::InviteView;
 use crate::model::node::{NodeCard, NodeInfo};
 use crate::model::peer::PeerView;
 use crate::model::trust::WSS;
-use crate::sys::clock;
+use crate::sys::{clock, heap};
 
 pub fn run(verb: NodeVerb, session: &mut Session) -> Ended {
     match verb {
@@ -125,6 +125,7 @@ fn identity_lines(card: Option<&NodeCard>, session: &mut Session) -> Result<(), 
 }
 
 fn serve(serve: NodeServe, session: &mut Session) -> Ended {
+    heap::share_freed_memory();
     daemon::serve(ServeOptions {
         paths: Paths::of_daemon(session.home())?,
         flags: Flags {

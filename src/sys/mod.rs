@@ -2,6 +2,7 @@
 pub mod clock;
 pub mod disk;
 pub mod files;
+pub mod heap;
 pub mod host;
 pub mod limits;
 pub mod local;

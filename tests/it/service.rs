@@ -139,6 +139,30 @@ fn systemd_is_told_of_the_start_of_life_and_of_the_end() {
     }
 }
 
+/// What glibc is told of its heap comes from the environment alone, so the daemon began anew with it.
+#[test]
+#[cfg(target_env = "gnu")]
+fn the_daemons_threads_keep_no_freed_memory_unless_somebody_has_decided_otherwise() {
+    const DECIDED: [(&str, &str); 1] = [("GLIBC_TUNABLES", "glibc.malloc.arena_max=2")];
+    for (decided, is_told) in [
+        (&[][..], "GLIBC_TUNABLES=glibc.malloc.tcache_count=0"),
+        (&DECIDED, "GLIBC_TUNABLES=glibc.malloc.arena_max=2"),
+    ] {
+        let mut unit = Unit::start("heap", "", decided);
+        unit.told_until("READY=1");
+        let process = format!("/proc/{}", unit.child.id());
+        let told = std::fs::read(format!("{process}/environ")).unwrap();
+        let told: Vec<_> = told.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
+        let of_glibc: Vec<_> = told.iter().filter(|v| v.starts_with("GLIBC")).collect();
+        assert_eq!(of_glibc, [is_told]);
+        // It keeps its name, its arguments and its process.
+        assert_eq!(std::fs::read_to_string(format!("{process}/comm")).unwrap(), "miner-cli\n");
+        let arguments = std::fs::read_to_string(format!("{process}/cmdline")).unwrap();
+        assert_eq!(arguments.matches("serve").count(), 1, "{arguments}");
+        unit.stop();
+    }
+}
+
 #[test]
 fn without_a_watchdog_nothing_but_start_and_end_is_told() {
     let mut unit = Unit::start("no-watchdog", "", &[]);
