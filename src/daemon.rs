@@ -37,6 +37,8 @@ pub struct ServeOptions {
 const EVENTS: usize = 1024;
 /// Words of the registry that may wait for one of its helpers. When they are full the registry goes on without.
 const COMMANDS: usize = 1024;
+/// Of up to 64 commands each.
+const HISTORY: usize = 64;
 /// The same of messages about what is wrong: the thread behind it only sorts them.
 const ALERTS: usize = 64;
 /// Beyond the miners' own last grace, the time in which everything must have ended.
@@ -85,7 +87,7 @@ impl Lines {
 /// Channels with one owner at each end: their threads end when the other end is dropped.
 struct Ends {
     store: (Sender<StoreCommand>, Receiver<StoreCommand>),
-    history: (Sender<HistoryCommand>, Receiver<HistoryCommand>),
+    history: (Sender<Vec<HistoryCommand>>, Receiver<Vec<HistoryCommand>>),
     dial: (Sender<DialRequest>, Receiver<DialRequest>),
     host: (Sender<()>, Receiver<()>),
     disk: (Sender<()>, Receiver<()>),
@@ -97,7 +99,7 @@ impl Ends {
     fn new() -> Self {
         Self {
             store: bounded(COMMANDS),
-            history: bounded(COMMANDS),
+            history: bounded(HISTORY),
             dial: bounded(COMMANDS),
             host: bounded(0),
             disk: bounded(0),

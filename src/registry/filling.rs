@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::events::About;
 use super::history::rows;
 use super::readings::second;
+use super::series_seen::SeriesSeen;
 use super::timers::Timer;
 use super::{Cx, Out, Registry, hostile_history};
 use crate::bus::HistoryCommand;
@@ -51,7 +52,7 @@ pub struct Filling {
     thin: u32,
     /// Its clock is far from ours; an event said so.
     clock_off: bool,
-    pub seen: hostile_history::SeriesSeen,
+    pub seen: SeriesSeen,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -1,16 +1,12 @@
 //! What a rig says of its past is bounded and cleaned before it is kept.
-use std::collections::{BTreeMap, HashSet};
-
 use super::readings::IN_A_REPORT;
+use super::series_seen::SeriesSeen;
 use crate::model::history::{
     Batch, HOURS_KEPT_MS, Live, Reading, Resolution, Rollup, Rows, Series,
 };
 use crate::model::name::is_slug;
 use crate::model::text::clean;
 
-/// Series of one rig that are taken of each day, and days that are remembered.
-const SERIES: usize = 64;
-const DAYS: usize = 800;
 /// Rows of an answer, and series that it names.
 const MOST_ROWS: usize = 400;
 /// Characters of a miner type and of an algorithm.
@@ -23,24 +19,6 @@ const MOST_WATTS: f64 = 1e6;
 /// Readings of an hour, and shares in one row.
 const MOST_READINGS: u32 = 3600;
 const MOST_SHARES: u32 = 10_000_000;
-
-/// Which series a rig has used on which day.
-#[derive(Default)]
-pub struct SeriesSeen(BTreeMap<i64, HashSet<Series>>);
-
-impl SeriesSeen {
-    fn has_room(&mut self, at: i64, series: &Series) -> bool {
-        let day = self.0.entry(at.div_euclid(86_400)).or_default();
-        let room = day.contains(series) || day.len() < SERIES;
-        if room && !day.contains(series) {
-            day.insert(series.clone());
-        }
-        while self.0.len() > DAYS {
-            self.0.pop_first();
-        }
-        room
-    }
-}
 
 /// The readings of a report as they are kept; `None` where they make no sense. `by_our_time`: the rig's clock is not
 /// to be believed, so the newest reading is of this moment.
@@ -101,7 +79,8 @@ fn span(times: impl Iterator<Item = i64>) -> (i64, i64, usize) {
 /// Only rows of that time and of series that are named, with figures that can be.
 fn cleaned(batch: Batch, oldest: i64, newest: i64, seen: &mut SeriesSeen) -> Batch {
     let Batch { series, rows, through, more } = batch;
-    let mut kept: Vec<Series> = Vec::new();
+    // Rows of a minute wait to be written: no room for what does not come.
+    let mut kept: Vec<Series> = Vec::with_capacity(series.len().min(MOST_ROWS));
     let places: Vec<Option<u16>> =
         series.into_iter().take(MOST_ROWS).map(|s| place(s, &mut kept)).collect();
     let mut takes = |index: &mut u16, at: i64| {
@@ -112,6 +91,7 @@ fn cleaned(batch: Batch, oldest: i64, newest: i64, seen: &mut SeriesSeen) -> Bat
     let rows = match rows {
         Rows::Raw(mut rows) => {
             rows.retain_mut(|(index, row)| takes(index, row.at) && reading(row));
+            rows.shrink_to_fit();
             Rows::Raw(rows)
         }
         Rows::Minute(mut rows) => {

@@ -11,6 +11,7 @@ mod effective;
 mod events;
 mod filling;
 mod follow;
+mod held;
 mod history;
 #[doc(hidden)] // for fuzz/
 pub mod hostile;
@@ -34,6 +35,7 @@ mod readings;
 mod remote;
 mod report;
 mod run;
+mod series_seen;
 #[cfg(test)]
 mod tests;
 mod timers;

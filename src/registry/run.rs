@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
+use super::held::Held;
 use super::{Cx, Out, Registry};
 use crate::bus::{
     AlertCommand, Call, Counters, DialOutcome, DialRequest, Event, HistoryCommand, LinkEvent,
@@ -22,7 +23,7 @@ pub struct Ports {
     pub store: Sender<StoreCommand>,
     pub alerts: Sender<AlertCommand>,
     /// `None` where history is switched off.
-    pub history: Option<Sender<HistoryCommand>>,
+    pub history: Option<Sender<Vec<HistoryCommand>>>,
     pub logs: Arc<Logs>,
     pub counters: Arc<Counters>,
     /// Who restarts this daemon when it hangs, if anybody does.
@@ -44,7 +45,7 @@ pub fn run(
     ports: &Ports,
     clock: impl Fn() -> Now,
 ) {
-    let mut loop_ = Loop { links: HashMap::new(), ports, again: Vec::new() };
+    let mut loop_ = Loop { links: HashMap::new(), ports, again: Vec::new(), held: Held::default() };
     let mut go_on = loop_.carry_out(first, &mut registry, clock());
     let mut sign = clock().mono;
     while go_on {
@@ -56,7 +57,11 @@ pub fn run(
             }
             sign
         });
-        let event = match [registry.deadline(), sign_due].into_iter().flatten().min() {
+        let event = match [registry.deadline(), sign_due, loop_.held.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+        {
             Some(due) => events.recv_timeout(until(due, clock().mono)),
             None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
@@ -67,10 +72,13 @@ pub fn run(
         };
         let out = registry.fire(clock());
         go_on &= loop_.carry_out(out, &mut registry, clock());
+        go_on &= loop_.send_held(&mut registry, clock());
         while let Some(event) = loop_.again.pop() {
             go_on &= loop_.take(event, &mut registry, clock());
         }
     }
+    let last = loop_.held.due(clock().mono);
+    loop_.keep(last, &mut registry, clock());
 }
 
 fn until(due: Mono, now: Mono) -> Duration {
@@ -82,6 +90,7 @@ struct Loop<'a> {
     ports: &'a Ports,
     /// What a full channel refused, told to the registry as an event.
     again: Vec<Event>,
+    held: Held,
 }
 
 impl Loop<'_> {
@@ -106,7 +115,7 @@ impl Loop<'_> {
 
     fn note_queues(&self) {
         let Ports { dialler, spawner, store, history, counters, .. } = self.ports;
-        let rows = history.as_ref().map_or(0, Sender::len);
+        let rows = self.held.len() + history.as_ref().map_or(0, Sender::len);
         counters.waiting.note(store.len(), dialler.len(), spawner.len(), rows);
     }
 
@@ -135,12 +144,8 @@ impl Loop<'_> {
                 Out::Spawn(command) => self.spawn(command),
                 Out::Store(command) => self.store(command),
                 Out::History(command) => {
-                    let Some(to) = &self.ports.history else { continue };
-                    if let Err(refused) = to.try_send(command) {
-                        let mut cx = Cx::new(now);
-                        registry.history_lost(refused.into_inner(), &mut cx);
-                        go_on &= self.carry_out(cx.out, registry, now);
-                    }
+                    let commands = self.held.take(command, now.mono);
+                    go_on &= self.keep(commands, registry, now);
                 }
                 Out::Part { follow, to, part } => {
                     let lost = match to.try_send(part) {
@@ -169,6 +174,27 @@ impl Loop<'_> {
             }
         }
         go_on
+    }
+
+    fn send_held(&mut self, registry: &mut Registry, now: Now) -> bool {
+        if self.held.deadline().is_none_or(|at| at > now.mono) {
+            return true;
+        }
+        let commands = self.held.due(now.mono);
+        self.keep(commands, registry, now)
+    }
+
+    /// To the history thread. False when the loop is to end.
+    fn keep(&mut self, commands: Vec<HistoryCommand>, registry: &mut Registry, now: Now) -> bool {
+        let Some(to) = self.ports.history.as_ref().filter(|_| !commands.is_empty()) else {
+            return true;
+        };
+        let Err(refused) = to.try_send(commands) else { return true };
+        let mut cx = Cx::new(now);
+        for command in refused.into_inner() {
+            registry.history_lost(command, &mut cx);
+        }
+        self.carry_out(cx.out, registry, now)
     }
 
     fn dial(&mut self, request: DialRequest) {
@@ -239,9 +265,10 @@ mod tests {
 
     use crossbeam_channel::{Receiver, Sender};
 
-    use super::{Alive, Ports, run};
-    use crate::bus::{Event, SavedState, reply_channel, wire_channel};
+    use super::{Alive, Out, Ports, run};
+    use crate::bus::{Event, HistoryCommand, SavedState, reply_channel, wire_channel};
     use crate::logs::Logs;
+    use crate::model::history::{Batch, Rows};
     use crate::model::key::PublicKey;
     use crate::model::node::{NodeCard, Role};
     use crate::model::policy::Policy;
@@ -256,6 +283,16 @@ mod tests {
     fn looping(
         every: Option<Duration>,
         clock: impl Fn() -> Now + Send + 'static,
+    ) -> (Sender<Event>, Receiver<()>) {
+        looping_with(every, clock, Vec::new(), None)
+    }
+
+    /// The same; it begins with `first`, and its readings go to `history`.
+    fn looping_with(
+        every: Option<Duration>,
+        clock: impl Fn() -> Now + Send + 'static,
+        first: Vec<Out>,
+        history: Option<Sender<Vec<HistoryCommand>>>,
     ) -> (Sender<Event>, Receiver<()>) {
         let (events, inbox) = wire_channel(8);
         let (sign, signs) = wire_channel(1000);
@@ -273,18 +310,19 @@ mod tests {
                 created_at: clock::wall(),
             };
             let setup = world::setup(me, Policy::default());
-            let (registry, first) = Registry::new(setup, SavedState::default(), clock::now());
+            let (registry, mut all) = Registry::new(setup, SavedState::default(), clock::now());
+            all.extend(first);
             let ports = Ports {
                 dialler: wire_channel(1).0,
                 spawner: wire_channel(1).0,
-                history: None,
+                history,
                 store: wire_channel(1).0,
                 alerts: wire_channel(1).0,
                 logs: std::sync::Arc::new(Logs::on_disk(std::env::temp_dir(), wire_channel(1).0)),
                 counters: std::sync::Arc::default(),
                 alive,
             };
-            run(registry, first, &inbox, &ports, clock);
+            run(registry, all, &inbox, &ports, clock);
         })
         .unwrap();
         (events, signs)
@@ -319,6 +357,32 @@ mod tests {
         told.recv_timeout(PATIENCE).unwrap();
         while signs.try_recv().is_ok() {}
         assert!(signs.recv_timeout(Duration::from_millis(200)).is_err());
+    }
+
+    /// Readings `from` to `to`.
+    fn readings(from: i64, to: i64) -> Vec<Out> {
+        let keep = |through| {
+            let rows = Rows::Raw(Vec::new());
+            let batch = Batch { series: Vec::new(), rows, through, more: false };
+            HistoryCommand::Keep { node: PublicKey([1; 32]).node_id(), batch, after: None }
+        };
+        (from..=to).map(keep).map(Out::History).collect()
+    }
+
+    #[test]
+    fn readings_of_a_moment_go_together_soon_and_at_the_end_none_is_left() {
+        let (history, kept) = wire_channel(8);
+        // The first goes at once, the others a moment later, though nothing happens any more.
+        let (_events, _signs) = looping_with(None, clock::now, readings(1, 3), Some(history));
+        let sizes = [(); 2].map(|()| kept.recv_timeout(PATIENCE).unwrap().len());
+        assert_eq!(sizes, [1, 2]);
+
+        let (history, kept) = wire_channel(8);
+        let still = clock::now();
+        let (events, _signs) = looping_with(None, move || still, readings(1, 3), Some(history));
+        assert_eq!(kept.recv_timeout(PATIENCE).unwrap().len(), 1);
+        events.send(Event::End).unwrap();
+        assert_eq!(kept.recv_timeout(PATIENCE).unwrap().len(), 2);
     }
 
     #[test]

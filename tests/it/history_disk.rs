@@ -73,7 +73,7 @@ fn history_writer() {
         time.store(at, Ordering::SeqCst);
         let after = if at == T0 + 10 { 0 } else { at - 10 };
         let keep = HistoryCommand::Keep { node: RIG, batch: batch(at), after: Some(after) };
-        commands.send(keep).unwrap();
+        commands.send(vec![keep]).unwrap();
         while let Ok(Event::History(event)) = events.try_recv() {
             match event {
                 HistoryEvent::Kept { marks } => mark = marks[0].1,

@@ -37,7 +37,7 @@ pub struct Options {
 /// not the thread.
 pub fn run(
     options: &Options,
-    commands: &Receiver<HistoryCommand>,
+    commands: &Receiver<Vec<HistoryCommand>>,
     events: &Sender<Event>,
     clock: impl Fn() -> Now,
 ) {
@@ -65,7 +65,9 @@ pub fn run(
         let mut wait = Duration::ZERO;
         guarded(&mut keeper, Act::Tick(&mut wait));
         match commands.recv_timeout(wait) {
-            Ok(command) => guarded(&mut keeper, Act::Take(command)),
+            Ok(commands) => {
+                commands.into_iter().for_each(|one| guarded(&mut keeper, Act::Take(one)));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return guarded(&mut keeper, Act::End),
         }

@@ -36,11 +36,11 @@ fn a_panic_costs_what_waited_and_not_the_thread() {
     assert!(matches!(heard(), HistoryEvent::Opened { .. }), "before anything is asked of it");
     let keep = |at| {
         let batch = raw(&[series("a")], vec![(0, reading(T0 + at, 1.0))]);
-        commands.send(HistoryCommand::Keep { node: RIG, batch, after: Some(0) }).unwrap();
+        commands.send(vec![HistoryCommand::Keep { node: RIG, batch, after: Some(0) }]).unwrap();
     };
     let flush = || {
         let (reply, answer) = bus::reply_channel();
-        commands.send(HistoryCommand::Flush { reply }).unwrap();
+        commands.send(vec![HistoryCommand::Flush { reply }]).unwrap();
         answer.recv_timeout(PATIENCE)
     };
     keep(0);
@@ -52,7 +52,7 @@ fn a_panic_costs_what_waited_and_not_the_thread() {
     assert_eq!(flush().unwrap().samples, 1, "ten seconds are not over");
     panics.store(true, Ordering::SeqCst);
     let (reply, answer) = bus::reply_channel();
-    commands.send(HistoryCommand::Flush { reply }).unwrap();
+    commands.send(vec![HistoryCommand::Flush { reply }]).unwrap();
     let HistoryEvent::Failed { reason, dropped } = heard() else { panic!() };
     assert!(reason.contains("broke down") && dropped == 1, "{reason} {dropped}");
     drop(answer);
