@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Shared;
 use super::frames::{self, Role, Socket};
+use super::slots::Slot;
 use crate::bus::{self, DialOutcome, DialRequest, Event, Expect, LinkEvent, Verdict};
 use crate::identity::check_hello;
 use crate::model::key::PublicKey;
@@ -34,6 +35,7 @@ pub struct Greeted {
 pub fn respond(
     stream: Arc<Stream>,
     source: IpAddr,
+    slot: &Slot,
     shared: &Shared,
 ) -> Result<Option<Greeted>, String> {
     let deadline = Instant::now() + shared.times.greeting;
@@ -41,6 +43,7 @@ pub fn respond(
     let mut socket = frames::accept(stream, deadline)?;
     let mut noise = Handshake::responder(shared.identity.secret(), limits::PROLOGUE);
     noise.read_message(&frames::receive(&mut socket)?).map_err(said)?;
+    slot.begun(Instant::now());
     frames::send(&mut socket, noise.write_message(&[]).map_err(said)?)?;
     let payload = noise.read_message(&frames::receive(&mut socket)?).map_err(said)?;
     let key = remote(&noise)?;

@@ -4,7 +4,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 
@@ -34,7 +34,8 @@ pub struct Listening {
 /// A thread or a file descriptor could not be had.
 pub fn listen(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> io::Result<Listening> {
     let (over, stop) = bus::wire_channel(1);
-    let slots = Slots::new(limits::HANDSHAKES, limits::HANDSHAKES_PER_SOURCE);
+    let (most, per_source) = (limits::HANDSHAKES, limits::HANDSHAKES_PER_SOURCE);
+    let slots = Slots::new(most, per_source, shared.times.begun);
     let mut listening = Listening { over, wake: Vec::new(), threads: Vec::new(), slots };
     for listener in listeners {
         listener.set_nonblocking(false)?;
@@ -98,7 +99,13 @@ impl Door {
     fn admit(&self, socket: TcpStream, from: SocketAddr) -> io::Result<()> {
         socket.set_nodelay(true)?;
         let socket = Arc::new(tls::accepted(socket, self.shared.tls.as_ref())?);
-        let slot = self.slots.take(from.ip(), &socket);
+        let slot = self.slots.take(from.ip(), &socket, Instant::now());
+        let Some(slot) = slot else {
+            self.shared.counters.handshakes_failed.one_more();
+            return Err(io::Error::other(
+                "too many greetings have begun already; it may call again",
+            ));
+        };
         let shared = self.shared.clone();
         let link = shared.next_link();
         let name = thread_name("gr", link);
@@ -118,7 +125,7 @@ fn receive(
     link: bus::LinkId,
     shared: &Arc<Shared>,
 ) -> Result<(), String> {
-    let greeted = greet::respond(socket.clone(), from.ip().to_canonical(), shared)?;
+    let greeted = greet::respond(socket.clone(), from.ip().to_canonical(), &slot, shared)?;
     drop(slot);
     let Some(greeted) = greeted else {
         shared.counters.callers_refused.one_more();

@@ -53,6 +53,8 @@ pub struct Shared {
 pub struct Times {
     /// TCP connect to welcome.
     pub greeting: Duration,
+    /// How long a greeting that has begun is not pushed out by others.
+    pub begun: Duration,
     /// How long the registry may think about a caller.
     pub answer: Duration,
     /// A link without a complete, authentic message for this long is dead.
@@ -65,6 +67,7 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             greeting: limits::GREETING,
+            begun: limits::HANDSHAKE_BEGUN,
             answer: Duration::from_secs(5),
             silence: limits::SILENCE,
             write: limits::WRITE,

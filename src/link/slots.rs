@@ -1,14 +1,20 @@
-//! Room for unfinished handshakes. When it is full the oldest gives way, so that idle strangers keep nobody out;
-//! strangers at one address push out only each other.
+//! Room for unfinished handshakes. When it is full the oldest that has said nothing gives way, so that idle strangers keep
+//! nobody out; strangers at one address push out only each other.
+//!
+//! Who has begun the handshake is left alone for a while, and a newcomer is turned away instead: after a restart thousands of
+//! rigs call at once, and when each pushed out one that was nearly done, none would ever get through.
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::tls::Stream;
 
 pub struct Slots {
     most: usize,
     per_source: usize,
+    /// How long who has begun is left alone.
+    begun: Duration,
     open: Mutex<Open>,
 }
 
@@ -16,7 +22,19 @@ pub struct Slots {
 #[derive(Default)]
 struct Open {
     next: u64,
-    taken: BTreeMap<u64, (IpAddr, Arc<Stream>)>,
+    taken: BTreeMap<u64, Caller>,
+}
+
+struct Caller {
+    source: IpAddr,
+    socket: Arc<Stream>,
+    begun: Option<Instant>,
+}
+
+impl Caller {
+    fn gives_way(&self, now: Instant, begun: Duration) -> bool {
+        self.begun.is_none_or(|at| now.saturating_duration_since(at) >= begun)
+    }
 }
 
 /// Given back when dropped.
@@ -26,41 +44,56 @@ pub struct Slot {
 }
 
 impl Slots {
-    pub fn new(most: usize, per_source: usize) -> Arc<Self> {
-        Arc::new(Self { most, per_source, open: Mutex::default() })
+    pub fn new(most: usize, per_source: usize, begun: Duration) -> Arc<Self> {
+        Arc::new(Self { most, per_source, begun, open: Mutex::default() })
     }
 
-    /// A slot for `socket`; where there is none, the oldest unfinished connection (of this source, when that has its
-    /// share) is shut down for it.
-    pub fn take(self: &Arc<Self>, source: IpAddr, socket: &Arc<Stream>) -> Slot {
+    /// A slot for `socket`. Where there is none, an unfinished connection (of this source, when that has its share) is shut
+    /// down for it; `None` when all of those have begun a moment ago.
+    pub fn take(
+        self: &Arc<Self>,
+        source: IpAddr,
+        socket: &Arc<Stream>,
+        now: Instant,
+    ) -> Option<Slot> {
         let source = group(source);
         let mut open = self.lock();
-        let same = open.taken.values().filter(|(from, _)| *from == source).count();
-        let oldest = if same >= self.per_source {
-            open.taken.iter().find(|(_, (from, _))| *from == source).map(|(number, _)| *number)
-        } else if open.taken.len() >= self.most {
-            open.taken.keys().next().copied()
-        } else {
-            None
-        };
-        if let Some((_, socket)) = oldest.and_then(|number| open.taken.remove(&number)) {
-            socket.cut();
+        let same = open.taken.values().filter(|caller| caller.source == source).count();
+        let its_share = same >= self.per_source;
+        if its_share || open.taken.len() >= self.most {
+            let mut callers = open.taken.iter();
+            let leaves =
+                |caller: &Caller| (!its_share || caller.source == source) && caller.gives_way(now, self.begun);
+            let (number, _) = callers.find(|(_, caller)| leaves(caller))?;
+            let number = *number;
+            if let Some(caller) = open.taken.remove(&number) {
+                caller.socket.cut();
+            }
         }
         let number = open.next;
         open.next += 1;
-        open.taken.insert(number, (source, socket.clone()));
-        Slot { slots: self.clone(), number }
+        open.taken.insert(number, Caller { source, socket: socket.clone(), begun: None });
+        Some(Slot { slots: self.clone(), number })
     }
 
     /// Ends every unfinished handshake.
     pub fn shut_all(&self) {
-        for (_, socket) in self.lock().taken.values() {
-            socket.cut();
+        for caller in self.lock().taken.values() {
+            caller.socket.cut();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// The caller has begun the handshake.
+    pub fn begun(&self, now: Instant) {
+        if let Some(caller) = self.slots.lock().taken.get_mut(&self.number) {
+            caller.begun = Some(now);
+        }
     }
 }
 
@@ -87,6 +120,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
+    const BEGUN: Duration = Duration::from_secs(3);
+
     struct Bench {
         slots: Arc<Slots>,
         listener: TcpListener,
@@ -94,22 +129,27 @@ mod tests {
 
     /// A connection that holds a slot, and its far end.
     struct Guest {
-        _slot: Slot,
+        slot: Slot,
         far: TcpStream,
     }
 
     impl Bench {
         fn new(most: usize, per_source: usize) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            Self { slots: Slots::new(most, per_source), listener }
+            Self { slots: Slots::new(most, per_source, BEGUN), listener }
         }
 
         fn guest(&self, source: &str) -> Guest {
+            self.guest_at(source, Instant::now()).expect("a slot")
+        }
+
+        fn guest_at(&self, source: &str, now: Instant) -> Option<Guest> {
             let address = self.listener.local_addr().unwrap().to_string();
             let deadline = Instant::now() + Duration::from_secs(10);
             let far = crate::sys::net::connect(&address, deadline).unwrap();
             let near = Arc::new(Stream::Plain(self.listener.accept().unwrap().0));
-            Guest { _slot: self.slots.take(source.parse::<IpAddr>().unwrap(), &near), far }
+            let slot = self.slots.take(source.parse::<IpAddr>().unwrap(), &near, now)?;
+            Some(Guest { slot, far })
         }
     }
 
@@ -135,6 +175,27 @@ mod tests {
     }
 
     #[test]
+    fn who_has_begun_is_left_alone_for_a_moment_and_who_has_not_gives_way() {
+        let bench = Bench::new(3, 2);
+        let now = Instant::now();
+        let mut guests: Vec<Guest> =
+            ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|s| bench.guest(s)).into();
+        guests[0].slot.begun(now);
+        guests.push(bench.guest_at("10.0.0.4", now).unwrap());
+        let shut: Vec<bool> = guests.iter_mut().map(Guest::was_shut).collect();
+        assert_eq!(shut, [false, true, false, false], "the oldest that has not begun");
+        guests[2].slot.begun(now);
+        guests[3].slot.begun(now);
+        assert!(bench.guest_at("10.0.0.5", now).is_none(), "all have begun");
+        assert!(!guests[0].was_shut());
+        drop(guests.remove(2));
+        let sixth = bench.guest_at("10.0.0.6", now);
+        assert!(sixth.is_some(), "a slot given back is free");
+        let later = bench.guest_at("10.0.0.7", now + BEGUN);
+        assert!(later.is_some() && guests[0].was_shut(), "not for ever");
+    }
+
+    #[test]
     fn one_source_pushes_out_only_its_own() {
         let bench = Bench::new(100, 2);
         let mut other = bench.guest("10.0.0.9");
@@ -145,5 +206,8 @@ mod tests {
         let mut mapped = ["10.0.0.9", "::ffff:10.0.0.9"].map(|s| bench.guest(s));
         assert!(other.was_shut(), "an IPv4 address is the same one in IPv6 clothes");
         assert!(!elsewhere.was_shut() && !mapped[0].was_shut() && !mapped[1].was_shut());
+        mapped.iter().for_each(|guest| guest.slot.begun(Instant::now()));
+        assert!(bench.guest_at("10.0.0.9", Instant::now()).is_none(), "its share has begun");
+        assert!(!guests[1].was_shut());
     }
 }

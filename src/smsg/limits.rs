@@ -20,6 +20,8 @@ pub const LOG_BYTES: usize = 24 * 1024;
 /// Unfinished handshakes at once, and of one source address.
 pub const HANDSHAKES: usize = 256;
 pub const HANDSHAKES_PER_SOURCE: usize = 8;
+/// Who has begun one is not pushed out for so long: many times what it takes on a slow line or a busy machine.
+pub const HANDSHAKE_BEGUN: Duration = Duration::from_secs(3);
 /// Waiting pairing requests, and how long one waits.
 pub const PAIRING_REQUESTS: usize = 100;
 pub const PAIRING_WAITS: Duration = Duration::from_secs(24 * 3600);

@@ -99,6 +99,20 @@ fn a_thousand_idle_strangers_do_not_keep_a_peer_out() {
 }
 
 #[test]
+fn who_has_begun_to_greet_is_not_pushed_out_by_a_crowd_that_comes_after() {
+    let node = Node::with("node", Times { begun: 3 * PATIENCE, ..Times::default() });
+    let me = identity("early");
+    let (mut early, _noise, third) =
+        until_message_3(&node.address, &me, &me.hello(None, None, clock::wall()));
+    let _crowd: Vec<Far> =
+        (0..4 * limits::HANDSHAKES_PER_SOURCE).map(|_| tcp(&node.address)).collect();
+    // Whoever gets through now comes after all of them.
+    let (_raw, _up) = (Raw::connect(&node), node.up());
+    early.send(Message::binary(third)).unwrap();
+    assert_eq!(node.up().hello.name, "early");
+}
+
+#[test]
 fn finished_greetings_hold_no_slot() {
     let node = Node::start("node");
     let mut links: Vec<_> =
@@ -142,8 +156,9 @@ fn flood(
 
 #[test]
 fn a_peer_that_stops_reading_is_cut_and_blocks_nobody() {
-    let times = Times { write: Duration::from_millis(100), ..Times::default() };
-    let node = Node::with("node", times);
+    // What the greeting's deadline left at the socket is not what ends it.
+    let (write, greeting) = (Duration::from_millis(100), 3 * PATIENCE);
+    let node = Node::with("node", Times { write, greeting, ..Times::default() });
     let (_deaf, other) = (Raw::connect(&node), node.up());
     let text = LogLines { lines: vec!["x".repeat(60_000)], ..LogLines::default() };
     // The registry only ever tries; the outbox fills while the writer waits for the socket.
