@@ -34,6 +34,8 @@ const WITH_LOG: usize = 100;
 /// What one rig may tell in ten minutes: it shall not push the others' events out.
 const FROM_ONE: u32 = 600;
 const FROM_ONE_WITHIN: Duration = Duration::from_secs(600);
+/// Links and losses of one peer that are told in that time: one that comes and goes all day shall not, either.
+const COMINGS: u32 = 20;
 
 /// Whom an event is about.
 #[derive(Clone, Copy, Default)]
@@ -79,6 +81,7 @@ pub struct Telling {
     /// As a rig it told us its own up to this number; also on disk.
     pub heard: u64,
     quota: Quota,
+    comings: Quota,
 }
 
 /// So many within a time.
@@ -168,6 +171,27 @@ impl Registry {
         self.events.untold = true;
         let ops = self.keep_event(event, cx);
         Self::save_later(ops, cx);
+    }
+
+    /// A link with a peer came or went. Of one that does so on and on, no more than some are told; all are counted.
+    pub(super) fn tell_of_link(
+        &mut self,
+        key: &PublicKey,
+        kind: EventKind,
+        severity: Severity,
+        mut text: String,
+        cx: &mut Cx,
+    ) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let comings = &mut peer.telling.comings;
+        if !comings.has_room(cx.now.mono, COMINGS, FROM_ONE_WITHIN) {
+            return;
+        }
+        if comings.taken == COMINGS {
+            text += "; it comes and goes: that is told again in some minutes";
+        }
+        let name = peer.record.name.clone();
+        self.raise(kind, severity, About::peer(&name), text, cx);
     }
 
     /// Numbers the event and shows it to the followers; what is to be written.

@@ -2,7 +2,6 @@
 use std::time::Duration;
 
 use super::dialling::Dial;
-use super::events::About;
 use super::peers::Link;
 use super::timers::Timer;
 use super::{Cx, Registry, pairing};
@@ -110,8 +109,7 @@ impl Registry {
         if replaces {
             cx.info(text);
         } else {
-            let about = About::peer(&record.name);
-            self.raise(EventKind::PeerLinked, Severity::Info, about, text, cx);
+            self.tell_of_link(&up.key, EventKind::PeerLinked, Severity::Info, text, cx);
         }
         // There may be events that it does not know.
         self.events_wait();
@@ -128,13 +126,11 @@ impl Registry {
     pub(super) fn lose_link(&mut self, link: LinkId, reason: &str, cx: &mut Cx) {
         let Some(key) = self.end_link(link, reason, cx) else { return };
         let Some(peer) = self.peers.get(&key) else { return };
-        let name = peer.record.name.clone();
-        let text = format!("lost the link to {name}: {reason}");
+        let text = format!("lost the link to {}: {reason}", peer.record.name);
         if self.stopping {
             cx.info(text);
         } else {
-            let about = About::peer(&name);
-            self.raise(EventKind::PeerLost, Severity::Warning, about, text, cx);
+            self.tell_of_link(&key, EventKind::PeerLost, Severity::Warning, text, cx);
         }
         self.dial_after_loss(&key, cx);
     }

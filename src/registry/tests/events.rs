@@ -90,6 +90,26 @@ fn what_happens_to_peers_is_told_once_each() {
 }
 
 #[test]
+fn a_peer_that_comes_and_goes_does_not_push_out_what_others_did() {
+    let mut world = World::linked();
+    let begun = world.events(0).len();
+    for _ in 0..50 {
+        world.cut_all(0);
+        world.pass(5 * S);
+        assert_eq!(world.links_of(0), 1);
+    }
+    let told = world.events(0);
+    // The first link was one of the twenty.
+    assert_eq!(told.len() - begun, 19);
+    assert!(told.last().unwrap().text.contains("it comes and goes"), "{:?}", texts(&told));
+    world.pass(600 * S);
+    world.cut_all(0);
+    world.pass(5 * S);
+    let again: Vec<_> = world.events(0)[told.len()..].iter().map(|e| e.kind).collect();
+    assert_eq!(again, [EventKind::PeerLost, EventKind::PeerLinked]);
+}
+
+#[test]
 fn a_changed_key_is_told_once_until_another_one_comes() {
     let mut world = World::linked();
     world.nodes[1].impostor = Some(PublicKey([77; 32]));
