@@ -35,6 +35,8 @@ const RIGS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Miners that have stopped are shown, and their output kept, until so many newer ones have.
 const STOPPED_MINERS: usize = 8;
+/// Helpers of the API that had to be called in end when nobody has asked anything for 5 s, whoever asks for their number too.
+const QUIET: Duration = Duration::from_secs(8);
 const EVERY: Duration = Duration::from_millis(500);
 const REPORTS: u64 = 4;
 /// Links that are watched and followed while they go.
@@ -72,13 +74,8 @@ impl Farm {
         farm.mine(STOPPED_MINERS);
         farm.round();
         farm.until("the last link is gone", || farm.counts()[2] == 0.0);
+        std::thread::sleep(QUIET);
         farm.before = farm.counts();
-        // Helpers of the API that had to be called in end after some seconds without work.
-        for _ in 0..20 {
-            std::thread::sleep(Duration::from_millis(500));
-            let now = farm.counts();
-            farm.before.iter_mut().zip(now).for_each(|(least, now)| *least = least.min(now));
-        }
         farm
     }
 
@@ -134,10 +131,12 @@ impl Farm {
         // More files and threads may have gone than were there: helpers of the API.
         let gone = |now: &[f64; COUNTS.len()]| now.iter().zip(&self.before).all(|(n, b)| n <= b);
         let end = Instant::now() + PATIENCE;
+        let mut wait = Duration::from_millis(200);
         while !gone(&now) {
             let rows: Vec<_> = COUNTS.iter().zip(self.before.iter().zip(&now)).collect();
             assert!(Instant::now() < end, "name, before, and now: {rows:?}");
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(wait);
+            wait = QUIET.min(wait * 2);
             now = self.counts();
         }
     }
