@@ -62,8 +62,9 @@ impl Slots {
         let its_share = same >= self.per_source;
         if its_share || open.taken.len() >= self.most {
             let mut callers = open.taken.iter();
-            let leaves =
-                |caller: &Caller| (!its_share || caller.source == source) && caller.gives_way(now, self.begun);
+            let leaves = |caller: &Caller| {
+                (!its_share || caller.source == source) && caller.gives_way(now, self.begun)
+            };
             let (number, _) = callers.find(|(_, caller)| leaves(caller))?;
             let number = *number;
             if let Some(caller) = open.taken.remove(&number) {
