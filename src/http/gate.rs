@@ -27,6 +27,8 @@ type Wire = DeadlineStream<Arc<Stream>>;
 
 /// Bytes of a client that are thrown away after its request, so that closing does not cost it the answer.
 const REST: usize = 1024 * 1024;
+/// Room for most answers, in bytes. With none to begin with, an answer is read in pieces from 32 bytes upwards.
+const ANSWER: usize = 4096;
 
 #[derive(Debug)]
 pub struct Gate {
@@ -166,7 +168,7 @@ impl Gate {
             return Err(Fault::new(Code::Unavailable, "the daemon is busy; try again in a moment"));
         };
         let mut inner = self.pass_on(request, None)?;
-        let mut answer = Vec::new();
+        let mut answer = Vec::with_capacity(ANSWER);
         // A read that fails leaves a head that is not whole, or none: judged below.
         let _ = Read::by_ref(&mut inner).take(self.limits.answer + 1).read_to_end(&mut answer);
         if answer.len() as u64 > self.limits.answer {

@@ -151,14 +151,14 @@ impl Peer {
 
     pub fn view(&self, now: Now) -> PeerView {
         let record = &self.record;
-        let remote = self.link.as_ref().map(|l| l.remote.clone());
+        let remote = || self.link.as_ref().map(|l| l.remote.clone());
         let silent = self.link.is_some() && !self.reachable(now);
         PeerView {
             id: self.id,
             name: record.name.clone(),
             public_key: Some(record.key),
             fingerprint: Some(self.fingerprint.clone()),
-            address: record.address.clone().or(remote),
+            address: record.address.clone().or_else(remote),
             role: record.role,
             added_at: record.added_at,
             last_seen: record.last_seen,
