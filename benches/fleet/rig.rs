@@ -120,7 +120,7 @@ impl Rig {
                 }
                 shared.linked.fetch_add(1, Relaxed);
                 let now = Instant::now();
-                let (every, ping_at) = (shared.every(), now + limits::PING_EVERY);
+                let (every, ping_at) = (shared.every(), now + limits::PING_CONTROLLER_EVERY);
                 let talk = Talk { link, tcp, every, report_at: now, ping_at, probe: None };
                 self.state = State::Linked(Box::new(talk));
                 self.figures.linked();
@@ -166,7 +166,7 @@ impl Rig {
             }
             if now >= talk.ping_at {
                 talk.link.say(None, Body::Ping {})?;
-                talk.ping_at = now + limits::PING_EVERY;
+                talk.ping_at = now + limits::PING_CONTROLLER_EVERY;
             }
             Ok(())
         });

@@ -9,7 +9,8 @@ use crate::bus::{LinkEvent, LinkId, LinkUp, StateOp};
 use crate::model::event::{EventKind, Severity};
 use crate::model::fault::{Code, Fault};
 use crate::model::key::PublicKey;
-use crate::smsg::limits::{PING_EVERY, REQUEST};
+use crate::model::node::Role;
+use crate::smsg::limits::{PING_CONTROLLER_EVERY, PING_EVERY, REQUEST};
 use crate::smsg::messages::Body;
 
 /// How soon a lost peer is looked for.
@@ -171,8 +172,14 @@ impl Registry {
     /// Pings the peer of `link` and plans the next ping.
     pub(super) fn ping_is_due(&mut self, link: LinkId, cx: &mut Cx) {
         let Some(key) = self.links.get(&link).copied() else { return };
-        self.timers.set(cx.now.mono.plus(PING_EVERY), Timer::Ping(link));
+        self.timers.set(cx.now.mono.plus(self.ping_every(&key)), Timer::Ping(link));
         self.ping(&key, cx, |_, _, _| {});
+    }
+
+    fn ping_every(&self, key: &PublicKey) -> Duration {
+        let peer = self.peers.get(key).and_then(|p| p.record.role);
+        let it_pings = peer.is_some_and(Role::commands) && !self.setup.me.role.commands();
+        if it_pings { PING_CONTROLLER_EVERY } else { PING_EVERY }
     }
 
     /// One ping; `then` hears the answer time in milliseconds, or what went wrong.

@@ -35,6 +35,9 @@ pub const OUTSTANDING: usize = 64;
 /// Messages that may wait for one link's writer.
 pub const OUTBOX: usize = 64;
 pub const PING_EVERY: Duration = Duration::from_secs(30);
+/// How often a worker asks its controller for the latency that it shows. What keeps their link alive are the controller's
+/// pings, and its own would cost a controller as much again.
+pub const PING_CONTROLLER_EVERY: Duration = Duration::from_secs(300);
 /// A link silent for this long is dead.
 pub const SILENCE: Duration = Duration::from_secs(45);
 /// A write that makes no progress for this long ends the link.

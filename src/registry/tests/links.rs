@@ -195,6 +195,27 @@ fn only_the_peer_that_was_asked_can_answer() {
 }
 
 #[test]
+fn a_controller_pings_and_its_worker_only_now_and_then_but_equals_ping_each_other() {
+    for (roles, pings) in [
+        ([Role::Controller, Role::Worker], [20, 2]),
+        ([Role::Dual, Role::Worker], [20, 2]),
+        ([Role::Controller, Role::Dual], [20, 20]),
+        ([Role::Worker, Role::Worker], [20, 20]),
+    ] {
+        let mut world = World::new(&roles);
+        let own = world.id(0);
+        world.call(0, World::add_request(1, "rig")).unwrap();
+        world.call(1, Request::Approve { peer: own }).unwrap();
+        world.pass(5 * S);
+        let before = [0, 1].map(|n| world.nodes[n].pings);
+        world.pass(600 * S);
+        let sent = [0, 1].map(|n| world.nodes[n].pings - before[n]);
+        assert_eq!(sent, pings, "{roles:?} in ten minutes");
+        assert_eq!(world.links_of(0), 1);
+    }
+}
+
+#[test]
 fn a_ping_gives_a_time_and_an_absent_peer_none() {
     let mut world = World::linked();
     assert!(matches!(

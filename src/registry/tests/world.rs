@@ -46,6 +46,8 @@ pub struct Node {
     /// What it logged, which is where events show.
     pub logged: Vec<String>,
     pub seq: u64,
+    /// Pings that it sent.
+    pub pings: u32,
     /// Link, other node, the link's number there.
     links: BTreeMap<LinkId, (usize, LinkId)>,
     /// Its clock against the world's, in milliseconds.
@@ -132,6 +134,7 @@ impl World {
             dialled: Vec::new(),
             logged: Vec::new(),
             seq: 1,
+            pings: 0,
             links: BTreeMap::new(),
             clock_ahead: 0,
             replay_seq: None,
@@ -395,6 +398,7 @@ impl World {
                         return;
                     }
                 }
+                self.nodes[node].pings += u32::from(matches!(*body, Body::Ping {}));
                 self.nodes[node].seq += 1;
                 let seq = self.nodes[node].replay_seq.unwrap_or(self.nodes[node].seq);
                 let (from, to) = (self.nodes[node].card.id, self.nodes[target].card.id);
