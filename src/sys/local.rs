@@ -19,7 +19,8 @@ pub struct Local {
 #[allow(unsafe_code)]
 #[must_use]
 pub fn time(second: i64) -> Option<Local> {
-    let second = libc::time_t::try_from(second).ok()?;
+    #[allow(clippy::useless_conversion, reason = "this is 32 bits wide on some targets")]
+    let second = second.try_into().ok()?;
     // SAFETY: all-zero bytes are a valid `tm`: numbers and a null pointer.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both point to values of ours that outlive the call.
