@@ -207,6 +207,7 @@ impl Registry {
                 timers::Timer::MinerStart { name, run } => self.start_is_due(&name, run, &mut cx),
                 timers::Timer::MinerWait => self.settle_waits(&mut cx),
                 timers::Timer::History(key) => self.history_is_due(&key, &mut cx),
+                timers::Timer::Review(last) => self.review_more(last, &mut cx),
                 timers::Timer::Live => self.live_is_due(&mut cx),
             }
         }

@@ -21,6 +21,8 @@ pub enum Timer {
     MinerWait,
     /// A rig may be asked for its history again.
     History(PublicKey),
+    /// The alerts go on behind this peer.
+    Review(PublicKey),
     /// Those who watch are told what changed.
     Live,
 }

@@ -25,8 +25,8 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 const FLIGHTS: usize = 256;
 const HOUR_MS: i64 = 3_600_000;
 
-/// Rule, rig, and the miner or algorithm where it is about one.
-type Key = (Rule, NodeId, String);
+/// Rig, rule, and the miner or algorithm where it is about one.
+type Key = (NodeId, Rule, String);
 
 pub struct Cause {
     pub record: CauseRecord,
@@ -56,7 +56,12 @@ pub struct Alerts {
     causes: BTreeMap<Key, Cause>,
     flights: BTreeMap<u64, Flight>,
     notices: u64,
+    /// When the last review began, and the time since the one before.
     beat: Option<Mono>,
+    step: Duration,
+    /// Counts the reviews; the last of them has not ended.
+    review: u64,
+    under_way: bool,
 }
 
 /// What is to be sent and written.
@@ -97,76 +102,85 @@ impl Alerts {
         }
     }
 
-    /// Every 10 s.
-    pub fn review(&mut self, seen: &[Seen<'_>], now: Now) -> Said {
-        let step = self.beat.map_or(Duration::ZERO, |last| now.mono.since(last).min(STEP));
-        self.beat = Some(now.mono);
-        let mut said = Said::default();
+    /// Begins a review: from here to [`Alerts::end`] each rig is looked at once. False while another has not ended, and
+    /// when nobody wants alerts.
+    pub fn begin(&mut self, now: Now) -> bool {
         if !self.rules.enabled {
             self.causes.clear();
-            return said;
         }
-        let mut verdicts = self.judge(seen, step, now, &mut said);
-        let known: BTreeMap<NodeId, &Seen<'_>> = seen.iter().map(|one| (one.node, one)).collect();
-        let (rules, ops) = (&self.rules, &mut said.ops);
-        self.causes.retain(|key, cause| {
-            let verdict = verdicts.remove(key);
-            let verdict = match known.get(&key.1).filter(|rig| !rig.quiet && rules.has(key.0)) {
-                None => Verdict::Gone,
-                Some(rig) => verdict.unwrap_or(match key.0 {
-                    Rule::Policy => Verdict::Off,
-                    _ if rig.reachable => Verdict::Gone,
-                    _ => Verdict::Unknown,
-                }),
-            };
-            let kept = cause.take(verdict, step, rules.recovery, now.wall);
-            if !kept {
-                ops.push(StateOp::ForgetAlert(cause.record.key()));
-            }
-            kept
-        });
-        for (key, verdict) in verdicts {
-            if let Verdict::On(found) = verdict {
-                let name = known.get(&key.1).map_or("", |rig| rig.name);
-                self.open(key, name, found, &mut said.ops);
-            }
+        if !self.rules.enabled || self.under_way {
+            return false;
         }
-        for rule in Rule::ALL {
-            self.tell(rule, now.wall, &mut said);
-            self.tell_recovery(rule, now.wall, &mut said);
-        }
-        said
+        self.step = self.beat.map_or(Duration::ZERO, |last| now.mono.since(last).min(STEP));
+        self.beat = Some(now.mono);
+        self.review += 1;
+        self.under_way = true;
+        true
     }
 
-    fn judge(
-        &mut self,
-        seen: &[Seen<'_>],
-        step: Duration,
-        now: Now,
-        said: &mut Said,
-    ) -> BTreeMap<Key, Verdict> {
-        let mut verdicts = BTreeMap::new();
-        for one in seen {
-            let watch = self.rigs.entry(one.node).or_default();
-            let before = watch.mines;
-            let found = watch.judge(one, &self.rules, step, now);
-            if watch.mines != before {
-                said.ops.push(StateOp::RigMines { node: one.node, mines: watch.mines });
-            }
-            verdicts.extend(
-                found.into_iter().map(|(rule, what, verdict)| ((rule, one.node, what), verdict)),
-            );
+    pub fn look_at(&mut self, rig: &Seen<'_>, now: Now, said: &mut Said) {
+        let watch = self.rigs.entry(rig.node).or_default();
+        watch.review = self.review;
+        let before = watch.mines;
+        let mut verdicts = watch.judge(rig, &self.rules, self.step, now);
+        if watch.mines != before {
+            said.ops.push(StateOp::RigMines { node: rig.node, mines: watch.mines });
         }
-        let known: BTreeSet<NodeId> = seen.iter().map(|one| one.node).collect();
-        self.rigs.retain(|node, watch| {
-            if watch.mines && !known.contains(node) {
-                said.ops.push(StateOp::RigMines { node: *node, mines: false });
+        if rig.quiet {
+            verdicts.clear();
+        }
+        for key in self.causes_of(rig.node) {
+            let found =
+                verdicts.iter().position(|(rule, what, _)| *rule == key.1 && *what == key.2);
+            let verdict = match found.map(|place| verdicts.swap_remove(place).2) {
+                _ if rig.quiet || !self.rules.has(key.1) => Verdict::Gone,
+                Some(verdict) => verdict,
+                None if key.1 == Rule::Policy => Verdict::Off,
+                None if rig.reachable => Verdict::Gone,
+                None => Verdict::Unknown,
+            };
+            let Some(cause) = self.causes.get_mut(&key) else { continue };
+            if !cause.take(verdict, self.step, self.rules.recovery, now.wall) {
+                self.forget(&key, &mut said.ops);
             }
-            known.contains(node)
+        }
+        for (rule, what, verdict) in verdicts {
+            if let Verdict::On(found) = verdict {
+                self.open((rig.node, rule, what.to_owned()), rig.name, found, &mut said.ops);
+            }
+        }
+    }
+
+    fn causes_of(&self, node: NodeId) -> Vec<Key> {
+        let first = (node, Rule::ALL[0], String::new());
+        let keys = self.causes.range(first..).map(|(key, _)| key);
+        keys.take_while(|key| key.0 == node).cloned().collect()
+    }
+
+    fn forget(&mut self, key: &Key, ops: &mut Vec<StateOp>) {
+        if let Some(cause) = self.causes.remove(key) {
+            ops.push(StateOp::ForgetAlert(cause.record.key()));
+        }
+    }
+
+    /// Every rig has been looked at: the others are gone, and what is due is told.
+    pub fn end(&mut self, now: Timestamp, said: &mut Said) {
+        self.under_way = false;
+        let (review, ops) = (self.review, &mut said.ops);
+        self.rigs.retain(|node, watch| {
+            let known = watch.review == review;
+            if watch.mines && !known {
+                ops.push(StateOp::RigMines { node: *node, mines: false });
+            }
+            known
         });
-        let quiet: BTreeSet<NodeId> = seen.iter().filter(|s| s.quiet).map(|s| s.node).collect();
-        verdicts.retain(|(_, node, _), _| !quiet.contains(node));
-        verdicts
+        let gone: Vec<Key> =
+            self.causes.keys().filter(|key| !self.rigs.contains_key(&key.0)).cloned().collect();
+        gone.iter().for_each(|key| self.forget(key, &mut said.ops));
+        for rule in Rule::ALL {
+            self.tell(rule, now, said);
+            self.tell_recovery(rule, now, said);
+        }
     }
 
     /// Something that happens and does not last.
@@ -181,7 +195,9 @@ impl Alerts {
         if !self.rules.has(Rule::Policy) {
             return said;
         }
-        let key = (Rule::Policy, node, String::new());
+        // It may be newer than the review that is under way.
+        self.rigs.entry(node).or_default().review = self.review;
+        let key = (node, Rule::Policy, String::new());
         match self.causes.get_mut(&key) {
             Some(cause) => cause.well = Duration::ZERO,
             None => self.open(key, name, Found { text, since: now }, &mut said.ops),
@@ -191,10 +207,10 @@ impl Alerts {
 
     fn open(&mut self, key: Key, name: &str, found: Found, ops: &mut Vec<StateOp>) {
         // It joins what waits to be told.
-        let waiting = self.causes.values().find(|c| c.record.rule == key.0 && c.waits());
-        let id = waiting.map_or_else(|| id(key.0, found.since), |c| c.record.id.clone());
+        let waiting = self.causes.values().find(|c| c.record.rule == key.1 && c.waits());
+        let id = waiting.map_or_else(|| id(key.1, found.since), |c| c.record.id.clone());
         let Found { text, since } = found;
-        let (rule, node, what) = key;
+        let (node, rule, what) = key;
         let (name, told, over) = (name.to_owned(), false, None);
         let record = CauseRecord { rule, node, what, id, name, text, since, told, over };
         ops.push(StateOp::PutAlert(record.clone()));
@@ -329,7 +345,7 @@ impl Cause {
     }
 
     fn key(&self) -> Key {
-        (self.record.rule, self.record.node, self.record.what.clone())
+        (self.record.node, self.record.rule, self.record.what.clone())
     }
 
     /// For its message to be sent.

@@ -8,13 +8,19 @@ mod tests;
 mod watch;
 mod words;
 
+use std::ops::Bound;
+use std::time::Duration;
+
 use super::calls::ReplyTo;
+use super::peers::Peer;
+use super::timers::Timer;
 use super::{Cx, Out, Registry};
 use crate::bus::AlertCommand;
 use crate::model::alert::{Alert, AlertOverview, NoticeKind};
 use crate::model::event::{EventKind, EventRecord};
 use crate::model::history::HourMean;
-use crate::model::key::NodeId;
+use crate::model::key::{NodeId, PublicKey};
+use crate::model::time::Now;
 use crate::sys::log::Level;
 use causes::Said;
 use watch::Seen;
@@ -24,15 +30,32 @@ pub use causes::Alerts;
 /// The label that keeps a rig out of all this, and its value.
 const LABEL: (&str, &str) = ("alerts", "off");
 
+/// Rigs that are looked at in one go: thousands would hold up whoever waits for an answer …
+const AT_ONCE: usize = 256;
+/// … which comes in this time before the next ones.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+fn sight(peer: &Peer, now: Now) -> Seen<'_> {
+    Seen {
+        node: peer.id,
+        name: &peer.record.name,
+        quiet: peer.record.labels.get(LABEL.0).is_some_and(|value| value == LABEL.1),
+        reachable: peer.reachable(now) && peer.report.is_some(),
+        linked: peer.link.is_some(),
+        lost_at: peer.unreachable_since(now),
+        report: peer.report.as_ref().map(|report| &*report.stats),
+        complaint: peer.complained.as_deref(),
+    }
+}
+
 impl Registry {
     /// Every 10 s.
     pub(super) fn review_alerts(&mut self, cx: &mut Cx) {
         // Our own going is no trouble of the rigs.
-        if self.stopping {
+        if self.stopping || !self.alerts.begin(cx.now) {
             return;
         }
-        let now = cx.now;
-        let own = self.own_stats(now);
+        let own = self.own_stats(cx.now);
         let me = Seen {
             node: self.setup.me.id,
             name: &self.setup.me.name,
@@ -43,18 +66,32 @@ impl Registry {
             report: Some(&own),
             complaint: None,
         };
-        let rigs = self.peers.values().filter(|peer| peer.is_rig()).map(|peer| Seen {
-            node: peer.id,
-            name: &peer.record.name,
-            quiet: peer.record.labels.get(LABEL.0).is_some_and(|value| value == LABEL.1),
-            reachable: peer.reachable(now) && peer.report.is_some(),
-            linked: peer.link.is_some(),
-            lost_at: peer.unreachable_since(now),
-            report: peer.report.as_ref().map(|report| &*report.stats),
-            complaint: peer.complained.as_deref(),
-        });
-        let seen: Vec<Seen<'_>> = std::iter::once(me).chain(rigs).collect();
-        let said = self.alerts.review(&seen, now);
+        let mut said = Said::default();
+        self.alerts.look_at(&me, cx.now, &mut said);
+        self.review_rigs(None, said, cx);
+    }
+
+    /// Goes on behind the peer `last`.
+    pub(super) fn review_more(&mut self, last: PublicKey, cx: &mut Cx) {
+        if !self.stopping {
+            self.review_rigs(Some(last), Said::default(), cx);
+        }
+    }
+
+    fn review_rigs(&mut self, last: Option<PublicKey>, mut said: Said, cx: &mut Cx) {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let rigs = self.peers.range((from, Bound::Unbounded)).filter(|(_, peer)| peer.is_rig());
+        let mut seen = 0;
+        let mut last = None;
+        for (key, peer) in rigs.take(AT_ONCE) {
+            self.alerts.look_at(&sight(peer, cx.now), cx.now, &mut said);
+            seen += 1;
+            last = Some(*key);
+        }
+        match last.filter(|_| seen == AT_ONCE) {
+            Some(last) => self.timers.set(cx.now.mono.plus(BETWEEN), Timer::Review(last)),
+            None => self.alerts.end(cx.now.wall, &mut said),
+        }
         Self::say(said, cx);
     }
 

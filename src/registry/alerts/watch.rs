@@ -57,6 +57,8 @@ pub struct Found {
 pub struct Watch {
     /// Something was meant to run when it was last heard of.
     pub mines: bool,
+    /// The number of the review that last looked at it.
+    pub review: u64,
     silent: Duration,
     hot: Duration,
     shares: BTreeMap<String, Shares>,
@@ -64,7 +66,7 @@ pub struct Watch {
 }
 
 /// Rule, miner or algorithm, verdict.
-type Verdicts = Vec<(Rule, String, Verdict)>;
+type Verdicts<'a> = Vec<(Rule, &'a str, Verdict)>;
 
 struct Beat<'a> {
     seen: &'a Seen<'a>,
@@ -74,17 +76,17 @@ struct Beat<'a> {
 }
 
 impl Watch {
-    pub fn judge(
+    pub fn judge<'a>(
         &mut self,
-        seen: &Seen<'_>,
+        seen: &Seen<'a>,
         rules: &AlertRules,
         step: Duration,
         now: Now,
-    ) -> Verdicts {
+    ) -> Verdicts<'a> {
         let beat = Beat { seen, rules, step, now };
         let mut out = Vec::new();
         if rules.key_changed {
-            out.push((Rule::KeyChanged, String::new(), beat.key_changed()));
+            out.push((Rule::KeyChanged, "", beat.key_changed()));
         }
         // Also of one that came and went between two beats.
         if let Some(report) = seen.report {
@@ -94,7 +96,7 @@ impl Watch {
             Some(report) => {
                 self.silent = Duration::ZERO;
                 if rules.unreachable.is_some() {
-                    out.push((Rule::Unreachable, String::new(), Verdict::Off));
+                    out.push((Rule::Unreachable, "", Verdict::Off));
                 }
                 self.read(&beat, report, &mut out);
             }
@@ -103,7 +105,7 @@ impl Watch {
                 self.hot = Duration::ZERO;
                 self.rates.values_mut().for_each(Baseline::pause);
                 if let Some(patience) = rules.unreachable {
-                    out.push((Rule::Unreachable, String::new(), self.silence(&beat, patience)));
+                    out.push((Rule::Unreachable, "", self.silence(&beat, patience)));
                 }
             }
         }
@@ -123,10 +125,10 @@ impl Watch {
         Verdict::On(Found { text: format!("{} is unreachable", seen.name), since })
     }
 
-    fn read(&mut self, beat: &Beat<'_>, report: &NodeStats, out: &mut Verdicts) {
+    fn read<'a>(&mut self, beat: &Beat<'_>, report: &'a NodeStats, out: &mut Verdicts<'a>) {
         let wanted: Vec<&MinerStats> = report.miners.iter().filter(|m| m.wanted).collect();
         if beat.rules.crash_loop {
-            let loops = wanted.iter().map(|m| (Rule::CrashLoop, m.name.clone(), beat.crashes(m)));
+            let loops = wanted.iter().map(|m| (Rule::CrashLoop, m.name.as_str(), beat.crashes(m)));
             out.extend(loops);
         }
         if let Some(limit) = beat.rules.rejects {
@@ -134,29 +136,30 @@ impl Watch {
             for miner in &wanted {
                 let shares = self.shares.entry(miner.name.clone()).or_default();
                 shares.take(miner, beat.now.mono);
-                out.push((Rule::Rejects, miner.name.clone(), beat.rejects(miner, shares, limit)));
+                out.push((Rule::Rejects, miner.name.as_str(), beat.rejects(miner, shares, limit)));
             }
         }
         if let Some(limit) = beat.rules.hashrate {
             self.judge_rates(beat, &wanted, limit, out);
         }
         if let Some(limit) = beat.rules.temperature {
-            out.push((Rule::Temperature, String::new(), self.heat(beat, report, limit)));
+            out.push((Rule::Temperature, "", self.heat(beat, report, limit)));
         }
         if let Some(limit) = beat.rules.disk {
-            out.push((Rule::Disk, String::new(), beat.disk(report, limit)));
+            out.push((Rule::Disk, "", beat.disk(report, limit)));
         }
     }
 
-    fn judge_rates(
+    fn judge_rates<'a>(
         &mut self,
         beat: &Beat<'_>,
-        wanted: &[&MinerStats],
+        wanted: &[&'a MinerStats],
         limit: f64,
-        out: &mut Verdicts,
+        out: &mut Verdicts<'a>,
     ) {
         let hour = beat.now.wall.0.div_euclid(HOUR_MS);
-        let mut names: Vec<&String> = wanted.iter().filter_map(|m| m.algorithm.as_ref()).collect();
+        let mut names: Vec<&'a String> =
+            wanted.iter().filter_map(|m| m.algorithm.as_ref()).collect();
         names.sort_unstable();
         names.dedup();
         for (name, baseline) in &mut self.rates {
@@ -179,7 +182,7 @@ impl Watch {
                     Verdict::Unknown
                 }
             };
-            out.push((Rule::Hashrate, name.clone(), verdict));
+            out.push((Rule::Hashrate, name.as_str(), verdict));
         }
     }
 

@@ -1,11 +1,18 @@
 //! Alerts of a controller about a rig that really is linked, stopped, removed.
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::super::timers::Timer;
 use super::world::{MinerPlay, World, profile};
-use crate::bus::{Event, Reply, Request};
+use crate::bus::{Event, Reply, Request, SavedState};
 use crate::model::alert::{AlertOverview, NoticeKind, Rule};
+use crate::model::key::PublicKey;
+use crate::model::node::Role;
+use crate::model::peer::PeerRecord;
 use crate::model::policy::Policy;
 use crate::model::stats::{Disk, Host};
+use crate::model::time::Timestamp;
+use crate::model::trust::Trust;
 
 const S: Duration = Duration::from_secs(1);
 const MIN: Duration = Duration::from_secs(60);
@@ -53,6 +60,51 @@ fn a_frozen_rig_that_mines_is_told_of_and_a_planned_stop_is_not() {
     world.pass(10 * MIN);
     assert_eq!(world.nodes[0].notices.len(), 2, "an idle rig is its owner's business");
     assert!(overview(&mut world).alerts.is_empty());
+}
+
+fn rig_on_disk(number: u16) -> PeerRecord {
+    let mut key = [0; 32];
+    key[..2].copy_from_slice(&number.to_be_bytes());
+    PeerRecord {
+        key: PublicKey(key),
+        name: format!("rig-{number}"),
+        address: None,
+        trust: Trust::System,
+        role: Some(Role::Worker),
+        signing_key: None,
+        version: None,
+        added_at: Timestamp(0),
+        last_seen: None,
+        labels: BTreeMap::new(),
+        asking: None,
+        last_command: 0,
+    }
+}
+
+#[test]
+fn a_thousand_rigs_are_looked_at_in_parts_and_told_of_together() {
+    let mut world = World::new(&[]);
+    let peers: Vec<_> = (1..=1000).map(rig_on_disk).collect();
+    let mining = peers.iter().map(|peer| peer.key.node_id()).collect();
+    let last_of_first_part = Timer::Review(peers[255].key);
+    world.add(Role::Controller, SavedState { peers, mining, ..SavedState::default() });
+    // The second beat comes while the first one's review is under way.
+    for _ in 0..2 {
+        world.event(0, Event::Host(Host::default()));
+        assert_eq!(world.nodes[0].registry.timers.count(&last_of_first_part), 1);
+    }
+    world.pass(10 * MIN);
+    let notices: Vec<_> = world.nodes[0].notices.iter().map(|n| (n.rule, n.count)).collect();
+    assert_eq!(notices, [(Some(Rule::Unreachable), 1000)]);
+
+    // Also of those that are gone when the review comes to where they were.
+    world.event(0, Event::Host(Host::default()));
+    for rig in 250..=260 {
+        world.call(0, Request::RemovePeer { peer: format!("rig-{rig}") }).unwrap();
+    }
+    world.pass(MIN);
+    let told = overview(&mut world).alerts;
+    assert_eq!((told.len(), told[0].rigs.len()), (1, 989));
 }
 
 #[test]

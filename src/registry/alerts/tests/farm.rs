@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::super::causes::Alerts;
+use super::super::causes::{Alerts, Said};
 use super::super::watch::Seen;
 use crate::bus::StateOp;
 use crate::model::alert::{AlertRules, CauseRecord, Notice, NoticeKind, Rule};
@@ -120,7 +120,11 @@ impl Farm {
                 complaint: rig.complaint.as_deref(),
             })
             .collect();
-        let said = self.alerts.review(&seen, self.now);
+        let mut said = Said::default();
+        if self.alerts.begin(self.now) {
+            seen.iter().for_each(|rig| self.alerts.look_at(rig, self.now, &mut said));
+            self.alerts.end(self.now.wall, &mut said);
+        }
         self.keep(said.ops);
         for notice in said.notices {
             self.undelivered.push(notice.number);
