@@ -1,6 +1,6 @@
 // What the tables and the first line say of a rig. Hashrates of different algorithms are never added together.
 import { stateOrder } from "./badge.js";
-import { hashrate, plural, span } from "./format.js";
+import { count, hashrate, plural, span } from "./format.js";
 import { now, state } from "./store.js";
 
 const known = (values) => values.filter((v) => v !== null && v !== undefined);
@@ -125,7 +125,7 @@ export function sentence() {
   const { hashing, total } = state.totals.rigs;
   if (!total && !state.rigs.size) return { text: "No rigs yet", bad: 0 };
   const own = [...state.rigs.values()].find((rig) => rig.own);
-  const good = total || !own ? `${hashing} of ${plural(total, "rig")} hashing` : `This node: ${own.state}`;
+  const good = total || !own ? `${count(hashing)} of ${plural(total, "rig")} hashing` : `This node: ${own.state}`;
   if (!number) {
     const sums = state.totals.algorithms.map((a) => `${a.algorithm} ${hashrate(a.hashrate)}`);
     return { text: [good, ...sums.slice(0, 4)].join(" · "), bad: 0 };
@@ -133,7 +133,7 @@ export function sentence() {
   const worst = bad.sort((a, b) => stateOrder(a.state) - stateOrder(b.state)).slice(0, NAMED);
   const named = worst.map((rig) => `${clip(rig.name)} ${stateText(rig)}`);
   if (named.length < NAMED) named.push(...alerted.slice(0, NAMED - named.length).map(clip));
-  const more = number > named.length ? [`and ${number - named.length} more`] : [];
+  const more = number > named.length ? [`and ${count(number - named.length)} more`] : [];
   const need = `${plural(number, "rig")} ${number === 1 ? "needs" : "need"} you`;
   return { text: `${need}: ${[...named, ...more].join(", ")} · ${good}`, bad: number };
 }

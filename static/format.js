@@ -50,7 +50,8 @@ export function ping(value) {
 
 export function power(value) {
   if (!isKnown(value)) return NONE;
-  return value < 10_000 ? `${whole.format(value)}${THIN}W` : `${two.format(value / 1000)}${THIN}kW`;
+  if (value < 10_000) return `${whole.format(value)}${THIN}W`;
+  return value < 10_000_000 ? `${two.format(value / 1000)}${THIN}kW` : `${two.format(value / 1e6)}${THIN}MW`;
 }
 
 export function bytes(value) {

@@ -95,6 +95,7 @@ for (const hash of ["rigs", "overview", "nodes"]) {
     const costs = await updates(page);
     t.diagnostic(`a change of ${RIGS} rows on ${hash}: median ${round(median(costs))}, worst ${round(Math.max(...costs))}; wanted 50 ms`);
     assert.ok(median(costs) < UPDATE_MS, `${costs}`);
+    assert.match(await page.innerText("#summary"), /^1,000 of 1,000 rigs hashing/);
     if (hash === "rigs") {
       const rows = await page.locator("[data-table=rigs] tbody tr[data-id]").count();
       assert.ok(rows < 200, `only the rows in view are there: ${rows}`);
