@@ -56,6 +56,8 @@ test("rigs are picked, compared, left out, and saved as the command line has the
   assert.match(page.url(), /rigs=[0-9a-f]{16}(,|%2C)[0-9a-f]{16}/, "the comparison has its address");
   const shown = page.locator("[data-table=history] tbody tr[data-id]");
   await until("both miners stand in the table", async () => (await shown.count()) === 2);
+  const legend = page.locator("#main .legend").first();
+  await until("the chart is of both", async () => /rig-alpha[^]*rig-beta/.test(await legend.innerText()));
 
   const known = await printed("rig-alpha");
   const [file] = await Promise.all([page.waitForEvent("download"), act(page, "export")]);

@@ -1,4 +1,6 @@
 //! Whoever is refused is one line of the log, and a flood of them is a line a second.
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -112,18 +114,15 @@ fn strangers_at_the_api_are_refused_in_a_line_a_second_of_each_kind() {
         ("refused an API request", Box::new(|n| knock(to, n, b"\x16\x03\x01\x02\x00\x01\r\n\r\n"))),
     ];
     each_is_told_seldom(&node, &rows);
-    // More at once than have room.
-    let crowd: Vec<TcpStream> = (0..600).filter_map(|n| tcp(to, n).ok()).collect();
-    each_is_told_seldom(
-        &node,
-        &[(
-            "too many clients",
-            Box::new(|n| {
-                let newest: Vec<_> = (0..100).filter_map(|_| tcp(to, n % 8).ok()).collect();
-                drop(newest);
-            }),
-        )],
-    );
+    // More at once than have room, and they stay: who has been cut makes room for the next.
+    let crowd = RefCell::new(VecDeque::new());
+    let come = |number: u16| {
+        let mut crowd = crowd.borrow_mut();
+        crowd.extend((0..100).filter_map(|_| tcp(to, number % 8).ok()));
+        let gone = crowd.len().saturating_sub(600);
+        crowd.drain(..gone);
+    };
+    each_is_told_seldom(&node, &[("too many clients", Box::new(come))]);
     drop(crowd);
     before.comes_back(&node);
 }
